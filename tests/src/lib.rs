@@ -1,1 +1,1 @@
-//! `troupe-tests`.
+//! The tests of the whole are in `it/`; this library is empty.

@@ -1,0 +1,13 @@
+//! Everything that is tested from outside a crate, in one binary: it links once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "all of this is test code; clippy's own exemption sees only #[test] functions"
+)]
+
+mod house;
+mod process;
+mod sdk;

@@ -1,0 +1,149 @@
+//! Real child processes for tests that must see the program as its users do: each is killed by
+//! its id when its guard goes, and its output is kept for the message of a failed test.
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A binary of the workspace, built beside this test (`make build`).
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("target/<profile>/deps/<test>");
+    let path = profile.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        path.exists(),
+        "{} is not built: run `make build` first",
+        path.display()
+    );
+    path
+}
+
+/// A loopback address nobody listens on at the moment.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address")
+}
+
+/// A child with its output in a file of `folder`.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    name: String,
+    output: PathBuf,
+}
+
+impl Process {
+    /// Starts `command` in `folder` with no input and only the environment set on it, `PATH` and
+    /// `HOME`: what the developer's shell exports (keys, proxies) must not reach a test.
+    pub fn start(name: &str, mut command: Command, folder: &Path) -> Self {
+        let output = folder.join(format!("{name}.log"));
+        let log = File::create(&output).expect("a log file");
+        let child = alone(&mut command, folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the log file twice"))
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        Self {
+            child,
+            name: name.to_owned(),
+            output,
+        }
+    }
+
+    /// Waits until `GET path` answers 200; fails at once when the child ends, at last after
+    /// `within`.
+    pub fn ready(&mut self, address: SocketAddr, path: &str, within: Duration) {
+        let answers = until(within, || {
+            if let Some(status) = self.child.try_wait().expect("the state of a child") {
+                panic!("{} ended with {status}:\n{}", self.name, self.log());
+            }
+            get(address, path) == Some(200)
+        });
+        assert!(
+            answers,
+            "{} is not ready after {within:?}:\n{}",
+            self.name,
+            self.log()
+        );
+    }
+
+    /// What it has printed so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.output).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only when it has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs `command` in `folder` to its end, in the environment of [`Process::start`]; what it
+/// prints is this test's own output. True when it succeeded.
+pub fn run(mut command: Command, folder: &Path) -> bool {
+    alone(&mut command, folder)
+        .stdin(Stdio::null())
+        .status()
+        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
+        .success()
+}
+
+fn alone<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
+    let kept: Vec<_> = command
+        .get_envs()
+        .map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned)))
+        .collect();
+    command.env_clear().current_dir(folder).env("HOME", folder);
+    // The last one: where a coverage run wants its profiles.
+    for name in ["PATH", "LLVM_PROFILE_FILE"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.envs(
+        kept.into_iter()
+            .filter_map(|(name, value)| Some((name, value?))),
+    )
+}
+
+/// Asks again and again, with a short rest, until `condition` holds; false after `within`.
+pub fn until(within: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + within;
+    while !condition() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    true
+}
+
+/// The status of `GET path`; nothing when nobody answers in HTTP.
+fn get(address: SocketAddr, path: &str) -> Option<u16> {
+    let limit = Duration::from_secs(2);
+    let mut stream = TcpStream::connect_timeout(&address, limit).ok()?;
+    stream.set_read_timeout(Some(limit)).ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )
+    .ok()?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).ok()?;
+    std::str::from_utf8(answer.strip_prefix(b"HTTP/1.1 ")?)
+        .ok()?
+        .parse()
+        .ok()
+}
