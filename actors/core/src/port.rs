@@ -1,0 +1,142 @@
+//! Ports: what the house needs from a store, as traits. Implementations live in `server/storage`; each passes the same
+//! contract suite.
+//!
+//! Invariant: a write returns only when it is durable; *certainly failed* and *perhaps done* are different errors.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::account::{AccountRecord, AccountState};
+use crate::event::DomainEvent;
+use crate::id::{AccountId, KeyId};
+use crate::key::{KeyRecord, KeyTotals};
+use crate::record::RequestRecord;
+
+/// A store's answer; boxed, because the backend is chosen at run time and no port is on the request path.
+pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Why a store did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The row is not what the caller thought: another version, another row with that name, or none.
+    #[error("{0}")]
+    Conflict(String),
+    /// The store could not be reached or refused; nothing was written.
+    #[error("store unavailable: {0}")]
+    Unavailable(String),
+    /// The store failed while writing; the change may or may not be there.
+    #[error("store failed, the change may be there: {0}")]
+    Unknown(String),
+    /// What was read is not what was written (damage, another format, another master key).
+    #[error("store is damaged: {0}")]
+    Corrupt(String),
+}
+
+/// What a put expects to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// No row of that id, and no live row of that name.
+    Absent,
+    /// A row of that id with this `version`; the put stores `version + 1`.
+    Version(u64),
+}
+
+/// Accounts and their learnt state.
+pub trait AccountStore: Send + Sync {
+    /// All accounts, by name.
+    fn list(&self) -> PortFuture<'_, Vec<AccountRecord>>;
+    /// Writes the record (its `version` is set by the store) and the event in one transaction; returns what was stored.
+    fn put(
+        &self,
+        record: AccountRecord,
+        expect: Expect,
+        event: DomainEvent,
+    ) -> PortFuture<'_, AccountRecord>;
+    /// Removes the account and its state. `Conflict` when there is none.
+    fn remove(&self, id: AccountId, event: DomainEvent) -> PortFuture<'_, ()>;
+    /// Learnt states (health, cool-downs) of all accounts, declared ones included.
+    fn states(&self) -> PortFuture<'_, Vec<AccountState>>;
+    /// Last write wins: state is soft and small.
+    fn save_state(&self, state: AccountState, event: Option<DomainEvent>) -> PortFuture<'_, ()>;
+}
+
+/// Gateway keys.
+pub trait KeyStore: Send + Sync {
+    /// All keys, revoked ones included, by name.
+    fn list(&self) -> PortFuture<'_, Vec<KeyRecord>>;
+    /// Writes record and event in one transaction; `Conflict` on a version, a live name or a hash that is taken.
+    fn put(
+        &self,
+        record: KeyRecord,
+        expect: Expect,
+        event: DomainEvent,
+    ) -> PortFuture<'_, KeyRecord>;
+    /// What a key has used, zero when unknown.
+    fn totals(&self, id: KeyId) -> PortFuture<'_, KeyTotals>;
+    fn save_totals(&self, id: KeyId, totals: KeyTotals) -> PortFuture<'_, ()>;
+}
+
+/// Whose an upstream resource (file, batch, container …) is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ResourceOwner {
+    pub resource: String,
+    pub account: AccountId,
+    pub key: KeyId,
+    /// Milliseconds since the Unix epoch.
+    pub created_ms: u64,
+}
+
+/// Ownership of upstream resources; written before the client sees the id.
+pub trait ResourceStore: Send + Sync {
+    /// Set if absent; returns the owner that now stands (the first one wins).
+    fn own(&self, owner: ResourceOwner) -> PortFuture<'_, ResourceOwner>;
+    fn owner(&self, resource: String) -> PortFuture<'_, Option<ResourceOwner>>;
+}
+
+/// Small facts about the store itself: format version, sealed pepper, master key id.
+pub trait MetaStore: Send + Sync {
+    fn get(&self, name: &'static str) -> PortFuture<'_, Option<Vec<u8>>>;
+    /// Returns the value that now stands.
+    fn put_if_absent(&self, name: &'static str, value: Vec<u8>) -> PortFuture<'_, Vec<u8>>;
+}
+
+/// The outbox, in commit order.
+pub trait EventStore: Send + Sync {
+    /// At most `limit` events with a sequence number above `after`.
+    fn after(&self, after: u64, limit: usize) -> PortFuture<'_, Vec<(u64, DomainEvent)>>;
+}
+
+/// The request log; append-only, off the path.
+pub trait LogStore: Send + Sync {
+    /// Appends a batch; a lost batch is counted by the caller, never retried for ever.
+    fn append(&self, rows: Vec<RequestRecord>) -> PortFuture<'_, ()>;
+    /// Drops days older than `oldest_ms`; returns how many segments went.
+    fn retain(&self, oldest_ms: u64) -> PortFuture<'_, usize>;
+}
+
+/// Every port of one backend.
+#[derive(Clone)]
+pub struct Stores {
+    pub accounts: Arc<dyn AccountStore>,
+    pub keys: Arc<dyn KeyStore>,
+    pub resources: Arc<dyn ResourceStore>,
+    pub meta: Arc<dyn MetaStore>,
+    pub events: Arc<dyn EventStore>,
+    pub log: Arc<dyn LogStore>,
+}
+
+impl std::fmt::Debug for Stores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stores")
+    }
+}
+
+/// Asks an upstream whether an account's credential works.
+pub trait Prober: Send + Sync {
+    /// Never an error: what cannot be found out is [`crate::account::Probe::Inconclusive`].
+    fn probe(
+        &self,
+        account: Arc<crate::account::AccountView>,
+    ) -> Pin<Box<dyn Future<Output = crate::account::Probe> + Send + '_>>;
+}

@@ -1,0 +1,122 @@
+//! One request as the log sees it. Filled by the pipeline, settled once, written by the recorder.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, KeyId, RequestId};
+
+/// Tokens by class, as the upstream reported them (or estimated, see [`RequestRecord::estimated`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenUsage {
+    pub input: u64,
+    pub output: u64,
+    pub cache_read: u64,
+    pub cache_write_5m: u64,
+    pub cache_write_1h: u64,
+}
+
+impl TokenUsage {
+    pub fn add(&mut self, other: &Self) {
+        self.input += other.input;
+        self.output += other.output;
+        self.cache_read += other.cache_read;
+        self.cache_write_5m += other.cache_write_5m;
+        self.cache_write_1h += other.cache_write_1h;
+    }
+
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Which door a request came through; the label of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    Messages,
+    CountTokens,
+    Models,
+    Relay,
+    Other,
+}
+
+impl Route {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
+            Self::Models => "models",
+            Self::Relay => "relay",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The upstream's answer was delivered whole (whatever its status).
+    Completed,
+    /// Refused by the gateway before any upstream call.
+    Refused,
+    /// No upstream answered usefully.
+    Failed,
+    /// The answer began and the upstream cut it.
+    Truncated,
+    /// The client went away.
+    Cancelled,
+}
+
+impl Outcome {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Truncated => "truncated",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One row of the request log. Durations in microseconds, times in milliseconds since the Unix epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestRecord {
+    pub id: RequestId,
+    pub at_ms: u64,
+    pub route: Route,
+    pub status: u16,
+    pub outcome: Outcome,
+    pub stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key: Option<KeyId>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub account: Option<AccountId>,
+    /// Name of the account, for people and for metric labels.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub account_name: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub session: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub model: Option<Arc<str>>,
+    pub attempts: u8,
+    pub usage: TokenUsage,
+    /// The usage is an estimate, because the upstream's final count never came.
+    pub estimated: bool,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first_event_us: Option<u64>,
+    /// Time spent in the gateway itself before the first upstream call and between attempts.
+    pub gateway_us: u64,
+    pub duration_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub upstream_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub upstream_request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+}
