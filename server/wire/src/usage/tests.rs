@@ -1,0 +1,110 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::sse::EventScanner;
+
+fn scan(stream: &str) -> UsageScanner {
+    let mut scanner = UsageScanner::default();
+    let mut events = EventScanner::new();
+    events.push(&Bytes::from(stream.to_owned()), &mut |event| {
+        scanner.observe(&event)
+    });
+    scanner
+}
+
+#[test]
+fn a_stream_as_the_service_sends_it() {
+    let scanner = scan(include_str!("../../golden/stream.sse"));
+    let usage = Usage {
+        input_tokens: 2095,
+        output_tokens: 503,
+        cache_read_input_tokens: 1000,
+        cache_creation_5m: 148,
+        cache_creation_1h: 100,
+        web_search_requests: 2,
+    };
+    assert_eq!(scanner.usage, Some(usage));
+    assert_eq!(scanner.model.as_deref(), Some("claude-sonnet-4-5-20250929"));
+    assert_eq!(scanner.message_id.as_deref(), Some("msg_01"));
+    assert_eq!(scanner.stop_reason.as_deref(), Some("end_turn"));
+    assert_eq!(
+        scanner.text_chars,
+        "Hello, wörld\n".chars().count() as u64 + 9 + 3
+    );
+    assert!(scanner.output_is_final && scanner.stopped);
+}
+
+#[test]
+fn an_aborted_stream_is_estimated() {
+    let scanner = scan(concat!(
+        "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n",
+        "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"123456789\"}}\n\n",
+    ));
+    assert_eq!(scanner.usage.unwrap().input_tokens, 9);
+    assert!(!scanner.output_is_final && !scanner.stopped);
+    assert_eq!(scanner.estimated_output_tokens(), 3);
+}
+
+#[test]
+fn wrong_types_count_as_absent() {
+    let scanner = scan(concat!(
+        "event: message_start\ndata: {\"message\":{\"model\":7,\"usage\":{\"input_tokens\":5,",
+        "\"output_tokens\":\"x\",\"cache_creation\":[],\"server_tool_use\":null}}}\n\n",
+        "event: message_delta\ndata: {\"delta\":7,\"usage\":{\"output_tokens\":-3}}\n\n",
+        "event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"\\ud800\"},\"usage\":\"no\"}\n\n",
+        "event: message_delta\ndata: not json\n\n",
+    ));
+    assert_eq!(
+        scanner.usage,
+        Some(Usage {
+            input_tokens: 5,
+            ..Default::default()
+        })
+    );
+    assert_eq!(scanner.stop_reason, None);
+    assert!(!scanner.output_is_final);
+}
+
+#[test]
+fn the_total_of_cache_writes_keeps_a_known_split() {
+    let usage = |text: &str| Usage::from_json_body(text.as_bytes()).unwrap();
+    let only_total = usage(r#"{"usage":{"cache_creation_input_tokens":70}}"#);
+    assert_eq!(
+        (only_total.cache_creation_5m, only_total.cache_creation_1h),
+        (70, 0)
+    );
+    let split = usage(
+        r#"{"usage":{"cache_creation":{"ephemeral_1h_input_tokens":50,
+            "ephemeral_5m_input_tokens":20},"cache_creation_input_tokens":70}}"#,
+    );
+    assert_eq!((split.cache_creation_5m, split.cache_creation_1h), (20, 50));
+    assert_eq!(split.cache_creation_tokens(), 70);
+}
+
+#[test]
+fn json_answers() {
+    let body = br#"{"id":"msg_1","content":[{"text":"\ud800","usage":{"input_tokens":1}}],
+        "model":"m","stop_reason":"tool_use","usage":{"input_tokens":3,"output_tokens":4,"new":{}}}"#;
+    let answer = JsonAnswer::read(body).unwrap();
+    assert_eq!(answer.id.as_deref(), Some("msg_1"));
+    assert_eq!(answer.model.as_deref(), Some("m"));
+    assert_eq!(answer.stop_reason.as_deref(), Some("tool_use"));
+    assert_eq!(
+        answer.usage,
+        Some(Usage {
+            input_tokens: 3,
+            output_tokens: 4,
+            ..Default::default()
+        })
+    );
+    for nothing in [
+        "",
+        "[]",
+        "null",
+        "{\"usage\":7}",
+        "{\"usage\":{}}",
+        "{\"usage\":{\"input",
+    ] {
+        assert_eq!(Usage::from_json_body(nothing.as_bytes()), None, "{nothing}");
+    }
+}
