@@ -15,7 +15,7 @@ import upstream
 
 URL = os.environ["TROUPE_URL"]
 KEY = os.environ["TROUPE_KEY"]
-MODEL = "claude-sonnet-4-5"
+MODEL = "claude-sonnet-5"
 HELLO = [{"role": "user", "content": "Hello"}]
 WEATHER = {
     "name": "get_weather",

@@ -71,7 +71,7 @@ def message(*content: dict[str, Any], stop_reason: str = "end_turn") -> dict[str
         "id": "msg_scripted",
         "type": "message",
         "role": "assistant",
-        "model": "claude-sonnet-4-5",
+        "model": "claude-sonnet-5",
         "content": list(content),
         "stop_reason": stop_reason,
         "stop_sequence": None,

@@ -15,7 +15,7 @@ for (const name of Object.keys(process.env)) {
 }
 
 const { TROUPE_URL: baseURL, TROUPE_KEY: KEY } = process.env;
-const MODEL = 'claude-sonnet-4-5';
+const MODEL = 'claude-sonnet-5';
 const HELLO = [{ role: 'user', content: 'Hello' }];
 const WEATHER = {
   name: 'get_weather',

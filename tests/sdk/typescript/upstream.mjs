@@ -51,7 +51,7 @@ export const message = (content, stop_reason = 'end_turn') => ({
   id: 'msg_scripted',
   type: 'message',
   role: 'assistant',
-  model: 'claude-sonnet-4-5',
+  model: 'claude-sonnet-5',
   content,
   stop_reason,
   stop_sequence: null,
