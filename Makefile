@@ -74,9 +74,10 @@ coverage: admin ## line coverage of all tests, at least 80 %
 	$(CARGO) test --locked --workspace --bins --lib --tests; \
 	$(CARGO) llvm-cov report --summary-only --fail-under-lines 80
 
-bench: ## measure against nginx and without a proxy; results in bench/results
+bench: ## measure against nginx and without a proxy, into bench/results; ARGS="--quick"
+	@command -v nginx >/dev/null || { echo "nginx is missing: apt-get install nginx-light"; exit 1; }
 	$(CARGO) build --locked --release -p troupe-server -p troupe-bench
-	$(CARGO) run --locked --release -p troupe-bench
+	$(TARGET_DIR)/release/troupe-bench run --write $(ARGS)
 
 soak: build ## the long runs: kill -9 under load, ROUNDS times (default 50)
 	TROUPE_SOAK_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p troupe-tests --test it -- soak --nocapture

@@ -135,22 +135,32 @@ fn make_targets_of_the_documents_exist() {
 }
 
 #[test]
-fn commands_of_the_readme_exist() {
-    let readme = std::fs::read_to_string(super::root().join("README.md")).expect("README.md");
-    let commands = words_after(&readme, "troupe");
-    assert!(
-        commands.contains("serve") && commands.contains("demo"),
-        "found only {commands:?}"
-    );
+fn commands_of_the_documents_exist() {
     let troupe = crate::process::binary("troupe");
-    for command in commands {
-        let output = std::process::Command::new(&troupe)
-            .args([command.as_str(), "--help"])
-            .output()
-            .expect("troupe starts");
-        assert!(
-            output.status.success(),
-            "the README names `troupe {command}`, unknown to it"
-        );
+    let mut known = BTreeSet::new();
+    let mut unknown = Vec::new();
+    for (path, text) in documents() {
+        for command in words_after(&text, "troupe") {
+            if known.contains(&command) {
+                continue;
+            }
+            let output = std::process::Command::new(&troupe)
+                .args([command.as_str(), "--help"])
+                .output()
+                .expect("troupe starts");
+            if output.status.success() {
+                known.insert(command);
+            } else {
+                unknown.push(format!("{path}: troupe {command}"));
+            }
+        }
     }
+    assert!(
+        known.contains("serve") && known.contains("demo"),
+        "found only {known:?}"
+    );
+    assert!(
+        unknown.is_empty(),
+        "named, but unknown to troupe: {unknown:?}"
+    );
 }
