@@ -156,6 +156,11 @@ impl Entry {
         self.state.fetch_or(CLOSED, Ordering::SeqCst);
     }
 
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.state.load(Ordering::SeqCst) & CLOSED != 0
+    }
+
     /// When somebody entered last, on the monotonic clock.
     #[must_use]
     pub fn touched_ms(&self) -> u64 {

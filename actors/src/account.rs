@@ -1,0 +1,33 @@
+//! Account actors: one per account, alive as long as the account exists.
+
+mod effects;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use troupe_core::AccountId;
+use troupe_core::account::{Account, AccountView};
+use troupe_core::gate::Slots;
+
+use crate::shell::Handle;
+
+pub(crate) use effects::AccountEffects;
+
+/// A running account: its gate and its handle.
+#[derive(Debug)]
+pub struct ActiveAccount {
+    pub id: AccountId,
+    pub name: Arc<str>,
+    pub view: Arc<ArcSwap<AccountView>>,
+    pub slots: Arc<Slots>,
+    pub handle: Handle<Account>,
+    pub(crate) gone: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl ActiveAccount {
+    /// The actor is quarantined; its account takes no requests.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,198 @@
+//! The directory: published snapshots of keys, accounts and sessions, and the activation of their actors.
+//!
+//! Reads are lock-free; changes swap a snapshot whole. A record in the directory is the authority for actors that are
+//! rebuilt after a panic.
+//!
+//! Invariant: a key's secret, or an account's, is never a map key in clear; maps are bounded; a request that meets a
+//! closed gate looks the actor up again.
+
+mod accounts;
+mod keys;
+mod sessions;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use troupe_core::key::KeyAsk;
+use troupe_core::port::{Prober, Stores};
+use troupe_core::recorder::{Recorder, RecorderAsk};
+use troupe_core::{KeyHash, KeyId, SessionKey};
+
+use crate::account::ActiveAccount;
+use crate::key::KeyEntry;
+use crate::recorder::{ActiveRecorder, RecorderEffects};
+use crate::session::ActiveSession;
+use crate::shell::{Clock, Depth, Seed, spawn};
+use crate::tree::{Room, Tree};
+
+pub use accounts::AccountSeed;
+pub use keys::Inactive;
+
+/// Bounds and lifetimes; changed only by a restart, except the affinity.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectoryConfig {
+    /// Asks that may wait in one actor.
+    pub ask_bound: usize,
+    pub key_idle: Duration,
+    pub session_idle: Duration,
+    pub max_sessions: usize,
+    pub affinity_ttl: Duration,
+    pub log_retention: Duration,
+}
+
+impl Default for DirectoryConfig {
+    fn default() -> Self {
+        Self {
+            ask_bound: 1_024,
+            key_idle: Duration::from_secs(900),
+            session_idle: Duration::from_secs(900),
+            max_sessions: 100_000,
+            affinity_ttl: Duration::from_secs(3_600),
+            log_retention: Duration::from_secs(30 * 86_400),
+        }
+    }
+}
+
+/// Keys by hash (the request path) and by id (everything else), swapped together.
+#[derive(Debug, Default)]
+struct KeyMap {
+    by_hash: HashMap<KeyHash, Arc<KeyEntry>>,
+    by_id: HashMap<KeyId, Arc<KeyEntry>>,
+}
+
+/// What is published, and who can be woken.
+#[derive(Debug)]
+pub struct Directory {
+    tree: Tree,
+    stores: Stores,
+    prober: ProberRef,
+    config: DirectoryConfig,
+    keys: ArcSwap<KeyMap>,
+    accounts: ArcSwap<Vec<Arc<ActiveAccount>>>,
+    sessions: DashMap<SessionKey, Arc<ActiveSession>>,
+    recorder: ActiveRecorder,
+    /// Serialises changes of the snapshots; never taken by a request.
+    changing: std::sync::Mutex<()>,
+}
+
+struct ProberRef(Arc<dyn Prober>);
+
+impl std::fmt::Debug for ProberRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Prober")
+    }
+}
+
+impl Directory {
+    /// Must be called inside an actix system (see [`Tree::start`]).
+    #[must_use]
+    pub fn start(
+        tree: Tree,
+        stores: Stores,
+        prober: Arc<dyn Prober>,
+        config: DirectoryConfig,
+    ) -> Arc<Self> {
+        let recorder = start_recorder(&tree, &stores, config);
+        Arc::new(Self {
+            tree,
+            stores,
+            prober: ProberRef(prober),
+            config,
+            keys: ArcSwap::default(),
+            accounts: ArcSwap::default(),
+            sessions: DashMap::new(),
+            recorder,
+            changing: std::sync::Mutex::new(()),
+        })
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.tree.clock
+    }
+
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    #[must_use]
+    pub fn recorder(&self) -> &ActiveRecorder {
+        &self.recorder
+    }
+
+    fn change(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.changing
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Stops every actor in order: sessions, keys (their totals saved), accounts, recorder (its rows written).
+    /// The arbiters end when the directory is dropped or [`Self::finish`]ed.
+    pub async fn drain(&self) {
+        let sessions: Vec<_> = self
+            .sessions
+            .iter()
+            .map(|s| Arc::clone(s.value()))
+            .collect();
+        for session in sessions {
+            session.entry.close();
+            session.handle.stop().await;
+        }
+        let keys: Vec<_> = self
+            .keys
+            .load()
+            .by_id
+            .values()
+            .filter_map(|k| k.active())
+            .collect();
+        for key in keys {
+            let _ = key.handle.ask(KeyAsk::Flush).await;
+            key.entry.close();
+            key.handle.stop().await;
+        }
+        for account in self.accounts.load().iter() {
+            account.handle.stop().await;
+        }
+        let _ = self.recorder.handle.ask(RecorderAsk::Flush).await;
+        self.recorder.handle.stop().await;
+    }
+
+    /// Ends the arbiters; call after [`Self::drain`], when no request holds the directory any more.
+    pub fn finish(self: Arc<Self>) -> bool {
+        let Ok(directory) = Arc::try_unwrap(self).map_err(drop) else {
+            return false;
+        };
+        directory.tree.stop();
+        true
+    }
+}
+
+fn start_recorder(tree: &Tree, stores: &Stores, config: DirectoryConfig) -> ActiveRecorder {
+    let view = Arc::new(ArcSwap::from_pointee(
+        troupe_core::recorder::RecorderView::default(),
+    ));
+    let (published, clock) = (Arc::clone(&view), tree.clock);
+    let retention_ms = u64::try_from(config.log_retention.as_millis()).unwrap_or(u64::MAX);
+    let handle = spawn(
+        tree,
+        Room::Bulk,
+        Seed {
+            name: "recorder",
+            build: Box::new(move || Recorder::new(retention_ms, clock.now())),
+            publish: Box::new(move |v| published.store(Arc::new(v))),
+            effects: Arc::new(RecorderEffects {
+                store: Arc::clone(&stores.log),
+            }),
+            on_gone: Box::new(|_| {}),
+            depth: Depth::new(config.ask_bound),
+            clock,
+            io: tree.io.clone(),
+            stats: Arc::clone(&tree.stats),
+        },
+    );
+    ActiveRecorder { view, handle }
+}

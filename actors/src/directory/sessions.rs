@@ -1,0 +1,91 @@
+//! Sessions in the directory: bounded by `max_sessions`; over the bound a request simply has no affinity.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use dashmap::mapref::entry::Entry as MapEntry;
+use troupe_core::SessionKey;
+use troupe_core::gate::Entry;
+use troupe_core::session::{Session, SessionView};
+
+use super::Directory;
+use crate::session::{ActiveSession, NoEffects};
+use crate::shell::{Depth, Seed, spawn};
+use crate::tree::Room;
+
+impl Directory {
+    /// The running actor of a session, started if need be; `None` when the bound is reached.
+    #[must_use]
+    pub fn session(self: &Arc<Self>, key: SessionKey) -> Option<Arc<ActiveSession>> {
+        if let Some(found) = self.sessions.get(&key).filter(|s| !s.entry.is_closed()) {
+            return Some(Arc::clone(found.value()));
+        }
+        if self.sessions.len() >= self.config.max_sessions {
+            return None;
+        }
+        match self.sessions.entry(key) {
+            MapEntry::Occupied(found) if !found.get().entry.is_closed() => {
+                Some(Arc::clone(found.get()))
+            }
+            MapEntry::Occupied(mut closing) => {
+                let session = Arc::new(self.start_session(key));
+                closing.insert(Arc::clone(&session));
+                Some(session)
+            }
+            MapEntry::Vacant(place) => {
+                let session = Arc::new(self.start_session(key));
+                place.insert(Arc::clone(&session));
+                Some(session)
+            }
+        }
+    }
+
+    /// How many sessions are active.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    fn start_session(self: &Arc<Self>, key: SessionKey) -> ActiveSession {
+        let clock = self.tree.clock;
+        let entry = Entry::new(clock.now().mono_ms);
+        let view = Arc::new(ArcSwap::from_pointee(SessionView::default()));
+        let millis = |d: std::time::Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX / 2);
+        let (ttl_ms, idle_ms) = (
+            millis(self.config.affinity_ttl),
+            millis(self.config.session_idle),
+        );
+        let (gate, published, directory) =
+            (Arc::clone(&entry), Arc::clone(&view), Arc::downgrade(self));
+        let closing = Arc::clone(&entry);
+        let handle = spawn(
+            &self.tree,
+            Room::Ledger,
+            Seed {
+                name: "session",
+                build: Box::new(move || {
+                    Session::new(Arc::clone(&gate), ttl_ms, idle_ms, clock.now())
+                }),
+                publish: Box::new(move |v| published.store(Arc::new(v))),
+                effects: Arc::new(NoEffects),
+                on_gone: Box::new(move |_| {
+                    closing.close();
+                    if let Some(directory) = directory.upgrade() {
+                        directory
+                            .sessions
+                            .remove_if(&key, |_, session| Arc::ptr_eq(&session.entry, &closing));
+                    }
+                }),
+                depth: Depth::new(self.config.ask_bound),
+                clock,
+                io: self.tree.io.clone(),
+                stats: Arc::clone(&self.tree.stats),
+            },
+        );
+        ActiveSession {
+            entry,
+            view,
+            handle,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+use std::collections::HashMap;
+use std::future::ready;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use troupe_core::account::{AccountView, Probe};
+use troupe_core::event::DomainEvent;
+use troupe_core::key::{
+    Endpoints, KeyAsk, KeyLimits, KeyRecord, KeyReply, KeyTell, KeyTotals, Refusal, ResourceScope,
+    Settlement,
+};
+use troupe_core::port::*;
+use troupe_core::{AccountId, KeyHash, KeyId, SessionKey};
+
+use crate::shell::Clock;
+use crate::tree::Tree;
+use crate::{Directory, DirectoryConfig};
+
+/// The smallest store that a directory can run on: it only remembers totals.
+#[derive(Default)]
+struct Totals(Mutex<HashMap<KeyId, KeyTotals>>);
+
+fn done<T: Send + 'static>(value: T) -> PortFuture<'static, T> {
+    Box::pin(ready(Ok(value)))
+}
+
+impl KeyStore for Totals {
+    fn list(&self) -> PortFuture<'_, Vec<KeyRecord>> {
+        done(Vec::new())
+    }
+    fn put(&self, record: KeyRecord, _: Expect, _: DomainEvent) -> PortFuture<'_, KeyRecord> {
+        done(record)
+    }
+    fn totals(&self, id: KeyId) -> PortFuture<'_, KeyTotals> {
+        done(self.0.lock().unwrap().get(&id).copied().unwrap_or_default())
+    }
+    fn save_totals(&self, id: KeyId, totals: KeyTotals) -> PortFuture<'_, ()> {
+        self.0.lock().unwrap().insert(id, totals);
+        done(())
+    }
+}
+
+impl AccountStore for Totals {
+    fn list(&self) -> PortFuture<'_, Vec<troupe_core::account::AccountRecord>> {
+        done(Vec::new())
+    }
+    fn put(
+        &self,
+        record: troupe_core::account::AccountRecord,
+        _: Expect,
+        _: DomainEvent,
+    ) -> PortFuture<'_, troupe_core::account::AccountRecord> {
+        done(record)
+    }
+    fn remove(&self, _: AccountId, _: DomainEvent) -> PortFuture<'_, ()> {
+        done(())
+    }
+    fn states(&self) -> PortFuture<'_, Vec<troupe_core::account::AccountState>> {
+        done(Vec::new())
+    }
+    fn save_state(
+        &self,
+        _: troupe_core::account::AccountState,
+        _: Option<DomainEvent>,
+    ) -> PortFuture<'_, ()> {
+        done(())
+    }
+}
+
+impl ResourceStore for Totals {
+    fn own(&self, owner: ResourceOwner) -> PortFuture<'_, ResourceOwner> {
+        done(owner)
+    }
+    fn owner(&self, _: String) -> PortFuture<'_, Option<ResourceOwner>> {
+        done(None)
+    }
+}
+
+impl MetaStore for Totals {
+    fn get(&self, _: &'static str) -> PortFuture<'_, Option<Vec<u8>>> {
+        done(None)
+    }
+    fn put_if_absent(&self, _: &'static str, value: Vec<u8>) -> PortFuture<'_, Vec<u8>> {
+        done(value)
+    }
+}
+
+impl EventStore for Totals {
+    fn after(&self, _: u64, _: usize) -> PortFuture<'_, Vec<(u64, DomainEvent)>> {
+        done(Vec::new())
+    }
+}
+
+impl LogStore for Totals {
+    fn append(&self, _: Vec<troupe_core::record::RequestRecord>) -> PortFuture<'_, ()> {
+        done(())
+    }
+    fn retain(&self, _: u64) -> PortFuture<'_, usize> {
+        done(0)
+    }
+}
+
+impl Prober for Totals {
+    fn probe(&self, _: Arc<AccountView>) -> Pin<Box<dyn Future<Output = Probe> + Send + '_>> {
+        Box::pin(ready(Probe::Ok { latency_ms: 1 }))
+    }
+}
+
+fn record(name: &str, concurrent: Option<u32>) -> KeyRecord {
+    KeyRecord {
+        id: KeyId::declared(name),
+        name: name.into(),
+        hash: KeyHash([name.len() as u8; 32]),
+        prefix: "troupe-abcdefgh".into(),
+        owner: None,
+        group: None,
+        endpoints: Endpoints::Default,
+        resources: ResourceScope::Own,
+        limits: KeyLimits { concurrent },
+        enabled: true,
+        expires_ms: None,
+        revoked_ms: None,
+        created_ms: 0,
+        updated_ms: 0,
+        version: 1,
+    }
+}
+
+fn with_directory<F: Future<Output = ()>>(
+    config: DirectoryConfig,
+    test: impl FnOnce(Arc<Directory>, Arc<Totals>) -> F,
+) {
+    let paused = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap()
+    };
+    actix_rt::System::with_tokio_rt(paused).block_on(async {
+        let store = Arc::new(Totals::default());
+        let stores = Stores {
+            accounts: store.clone(),
+            keys: store.clone(),
+            resources: store.clone(),
+            meta: store.clone(),
+            events: store.clone(),
+            log: store.clone(),
+        };
+        let directory = Directory::start(
+            Tree::on_this_thread(Clock::virtual_time()),
+            stores,
+            store.clone(),
+            config,
+        );
+        test(Arc::clone(&directory), store).await;
+        directory.drain().await;
+        while directory.tree().alive() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(
+            (directory.tree().alive(), directory.tree().panics()),
+            (0, 0)
+        );
+    });
+}
+
+#[test]
+fn a_key_is_activated_used_saved_and_passivated() {
+    with_directory(DirectoryConfig::default(), |directory, store| async move {
+        directory.put_keys(vec![record("ci", None)], &[]);
+        let entry = directory.key(&KeyHash([2; 32])).unwrap();
+        assert!(entry.active().is_none());
+        let active = directory.activate_key(&entry).unwrap();
+        let hold = active.entry.enter(directory.clock().now().mono_ms);
+        let used = KeyTotals {
+            requests: 1,
+            ..KeyTotals::default()
+        };
+        active
+            .handle
+            .tell(KeyTell::Settle(vec![Settlement { hold, used }]));
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        assert!(entry.active().is_none(), "idle for an hour");
+        assert!(active.entry.is_closed());
+        assert_eq!(store.0.lock().unwrap()[&KeyId::declared("ci")].requests, 1);
+        let again = directory.activate_key(&entry).unwrap();
+        assert!(again.entry.enter(0).is_some());
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(
+            again.view.load().totals.requests,
+            1,
+            "what was saved is read again"
+        );
+    });
+}
+
+#[test]
+fn revoking_reaches_those_who_wait_and_the_look_up() {
+    with_directory(DirectoryConfig::default(), |directory, _| async move {
+        directory.put_keys(vec![record("ci", Some(1))], &[]);
+        let entry = directory.key(&KeyHash([2; 32])).unwrap();
+        let active = directory.activate_key(&entry).unwrap();
+        let _slot = active.slots.try_take().unwrap();
+        let waiting = active.handle.ask(KeyAsk::Reserve {
+            deadline_ms: u64::MAX,
+        });
+        let revoke = async { directory.put_keys(vec![], &[KeyId::declared("ci")]) };
+        let (answer, ()) = tokio::join!(waiting, revoke);
+        assert!(matches!(
+            answer,
+            Ok(KeyReply::Refused(Refusal::Unusable("disabled")))
+        ));
+        assert!(directory.key(&KeyHash([2; 32])).is_none());
+    });
+}
+
+#[test]
+fn sessions_are_bounded_and_scoped_by_key() {
+    let config = DirectoryConfig {
+        max_sessions: 2,
+        ..DirectoryConfig::default()
+    };
+    with_directory(config, |directory, _| async move {
+        let (a, b) = (KeyId::declared("a"), KeyId::declared("b"));
+        let first = directory
+            .session(SessionKey { key: a, session: 1 })
+            .unwrap();
+        let other = directory
+            .session(SessionKey { key: b, session: 1 })
+            .unwrap();
+        assert!(!Arc::ptr_eq(&first, &other));
+        assert!(
+            directory
+                .session(SessionKey { key: a, session: 2 })
+                .is_none()
+        );
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        assert_eq!(directory.session_count(), 0, "idle sessions leave");
+        assert!(
+            directory
+                .session(SessionKey { key: a, session: 2 })
+                .is_some()
+        );
+    });
+}
