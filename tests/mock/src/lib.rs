@@ -1,1 +1,28 @@
-//! `troupe-mock`.
+//! A scripted upstream that speaks the Messages API and misbehaves on demand.
+//!
+//! Invariant: what it sends is decided by the scenario alone, never by chance, and everything that
+//! reached it stands in the journal, byte for byte. HTTP/1.1 is written by hand because a
+//! framework would refuse to send what the tests need: resets, truncation, wrong framing, a write
+//! for every byte. The journal is bounded, so it also serves as the upstream of the demo.
+
+mod admin;
+mod api;
+mod clock;
+mod connection;
+mod http;
+mod journal;
+mod message;
+mod reply;
+mod request;
+mod resources;
+mod scenario;
+mod select;
+mod server;
+mod state;
+
+pub use journal::{Entry, Journal, WaitTimeout};
+pub use scenario::{Events, Framing, LineEnd, MidError, Scenario, Split};
+pub use server::{Mock, MockConfig, MockServer};
+
+/// One scripted answer, see [`MockServer::script`].
+pub type Answer = Scenario;

@@ -246,7 +246,13 @@ impl Key {
     }
 
     fn leave_if_idle(&mut self, now: Now, turn: &mut Turn<Self>) {
-        let idle_at = self.entry.touched_ms() + self.idle_ms;
+        // A key that may not be used any more has nothing to wait for.
+        let idle_ms = if self.record.unusable(now.unix_ms).is_some() {
+            0
+        } else {
+            self.idle_ms
+        };
+        let idle_at = self.entry.touched_ms() + idle_ms;
         self.wake_at_ms = idle_at.max(now.mono_ms + 1);
         if idle_at > now.mono_ms {
             return;
