@@ -4,10 +4,10 @@
 //! Invariant: a write that returned `Ok` is there after `kill -9` (usage totals excepted: they may lose half a second);
 //! a change and the event that tells it stand or fall together; nothing secret is stored in the clear.
 
-pub mod crypt;
 mod codec;
 #[cfg(test)]
 mod contract;
+pub mod crypt;
 mod error;
 mod fs;
 mod log;
@@ -39,20 +39,32 @@ pub struct Backend {
 /// [`OpenError`], each with what to do about it.
 pub fn open(url: &str, base: &Path) -> Result<Backend, OpenError> {
     if url == "memory:" {
-        return Ok(Backend { stores: memory::stores(), data_dir: None, embedded: None });
+        return Ok(Backend {
+            stores: memory::stores(),
+            data_dir: None,
+            embedded: None,
+        });
     }
     if let Some(path) = url.strip_prefix("sled:") {
         if path.is_empty() {
-            return Err(OpenError::Url { reason: "a path is missing after `sled:`" });
+            return Err(OpenError::Url {
+                reason: "a path is missing after `sled:`",
+            });
         }
         let data_dir = base.join(path);
         let (stores, engine) = sled::open(&data_dir)?;
-        return Ok(Backend { stores, data_dir: Some(data_dir), embedded: Some(engine) });
+        return Ok(Backend {
+            stores,
+            data_dir: Some(data_dir),
+            embedded: Some(engine),
+        });
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Err(OpenError::NoPostgres);
     }
-    Err(OpenError::Url { reason: "known are `sled:PATH` and `memory:`" })
+    Err(OpenError::Url {
+        reason: "known are `sled:PATH` and `memory:`",
+    })
 }
 
 impl Backend {
@@ -74,7 +86,9 @@ mod tests {
     use super::*;
 
     fn refusal(url: &str) -> String {
-        open(url, Path::new("/nonexistent")).unwrap_err().to_string()
+        open(url, Path::new("/nonexistent"))
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]

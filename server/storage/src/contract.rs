@@ -1,0 +1,122 @@
+//! What every backend must do: one suite, run on each.
+//!
+//! Invariant: no test here knows which backend it has; what only one of them does is tested beside that one.
+
+mod accounts;
+mod facts;
+mod keys;
+pub(crate) mod sample;
+
+use std::path::Path;
+
+use crate::Backend;
+
+/// A fresh backend and, where it has one, its folder.
+pub(crate) struct Subject {
+    pub backend: Backend,
+    pub folder: tempfile::TempDir,
+}
+
+fn subject(url: &str) -> Subject {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = crate::open(url, folder.path()).unwrap();
+    Subject { backend, folder }
+}
+
+pub(crate) fn reopen(folder: &Path) -> Backend {
+    crate::open("sled:data", folder).unwrap()
+}
+
+macro_rules! contract {
+    ($($module:ident :: $case:ident),+ $(,)?) => {
+        mod on_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$module::$case(&super::subject("memory:").backend.stores).await;
+            })+
+        }
+        mod on_sled {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let subject = super::subject("sled:data");
+                super::$module::$case(&subject.backend.stores).await;
+                subject.backend.close().await.unwrap();
+                drop(subject.folder);
+            })+
+        }
+    };
+}
+
+contract!(
+    accounts::put_list_and_remove,
+    accounts::a_stale_version_is_refused,
+    accounts::a_taken_name_is_refused,
+    accounts::a_renamed_account_frees_its_name,
+    accounts::states_are_kept_and_go_with_the_account,
+    keys::put_and_list,
+    keys::a_stale_key_version_is_refused,
+    keys::a_live_name_is_taken_and_a_revoked_one_is_free,
+    keys::a_revoked_key_is_written_beside_its_names_heir,
+    keys::a_hash_is_taken_also_by_a_revoked_key,
+    keys::rotation_frees_the_old_hash,
+    keys::totals_start_at_zero_and_are_replaced,
+    keys::of_eight_writers_one_wins,
+    facts::the_first_owner_wins,
+    facts::of_eight_owners_one_wins,
+    facts::meta_is_written_once,
+    facts::events_come_in_commit_order,
+    facts::a_refused_change_leaves_no_event,
+    facts::the_log_takes_batches_and_drops_old_days,
+);
+
+#[tokio::test]
+async fn sled_keeps_everything_over_a_restart() {
+    let Subject { backend, folder } = subject("sled:data");
+    let stores = &backend.stores;
+    let account = accounts::create(stores, "a").await;
+    let key = keys::create(stores, "k", 1).await;
+    let state = sample::state(account.id);
+    stores
+        .accounts
+        .save_state(state.clone(), None)
+        .await
+        .unwrap();
+    stores
+        .keys
+        .save_totals(key.id, sample::totals(5))
+        .await
+        .unwrap();
+    stores
+        .resources
+        .own(sample::owner("file_1", "k"))
+        .await
+        .unwrap();
+    stores
+        .meta
+        .put_if_absent("pepper", vec![0, 255])
+        .await
+        .unwrap();
+    let events = stores.events.after(0, 10).await.unwrap();
+    assert!(format!("{backend:?}").len() < 200, "{backend:?}");
+    backend.close().await.unwrap();
+
+    let backend = reopen(folder.path());
+    let stores = &backend.stores;
+    assert_eq!(stores.accounts.list().await.unwrap(), [account]);
+    assert_eq!(stores.accounts.states().await.unwrap(), [state]);
+    assert_eq!(
+        stores.keys.list().await.unwrap(),
+        std::slice::from_ref(&key)
+    );
+    assert_eq!(stores.keys.totals(key.id).await.unwrap(), sample::totals(5));
+    assert_eq!(
+        stores.resources.owner("file_1".into()).await.unwrap(),
+        Some(sample::owner("file_1", "k"))
+    );
+    assert_eq!(stores.meta.get("pepper").await.unwrap(), Some(vec![0, 255]));
+    assert_eq!(stores.events.after(0, 10).await.unwrap(), events);
+    let next = keys::create(stores, "next", 2).await;
+    let last = stores.events.after(events.len() as u64, 10).await.unwrap();
+    assert_eq!(last, [(events.len() as u64 + 1, sample::key_event(&next))]);
+    backend.close().await.unwrap();
+}

@@ -1,0 +1,27 @@
+//! Why a backend did not open: one sentence each that says what to do.
+//!
+//! Invariant: the URL is never repeated, for it may carry a password.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a backend did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("storage.url is not usable: {reason}")]
+    Url { reason: &'static str },
+    #[error("postgres:// stores are not available in this version; use sled:PATH")]
+    NoPostgres,
+    #[error("the store in {} is in use by another process; stop it, or give this one a folder of its own", path.display())]
+    Locked { path: PathBuf },
+    #[error("the store in {} has format {found}, this program knows up to {known}; use a newer version", path.display())]
+    Newer {
+        path: PathBuf,
+        found: String,
+        known: u32,
+    },
+    #[error("cannot open {}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("the store in {} is damaged ({detail}); restore a backup", path.display())]
+    Damaged { path: PathBuf, detail: String },
+}

@@ -1,0 +1,252 @@
+//! Append-only segments of JSON lines, one per UTC day: `requests/2026-11-24.jsonl`.
+//!
+//! Invariant: a segment is whole lines. A line that a crash or a full disk cut is removed before the next is written;
+//! batches are not synced (the log may lose its last moments with the machine, never with the process).
+
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::civil::Date;
+use troupe_core::port::{LogStore, PortFuture, StoreError};
+use troupe_core::record::RequestRecord;
+
+use super::day_of;
+use crate::fs::{private_dir, private_file};
+
+const SUFFIX: &str = ".jsonl";
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// The log; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentLog(Arc<Mutex<Segments>>);
+
+#[derive(Debug)]
+struct Segments {
+    folder: PathBuf,
+    /// The segment written last, open at its end.
+    open: Option<(Date, File)>,
+}
+
+impl SegmentLog {
+    /// Creates the folder and repairs the newest segment.
+    pub(crate) fn open(data_dir: &Path) -> io::Result<Self> {
+        let folder = data_dir.join("requests");
+        private_dir(&folder)?;
+        if let Some((_, path)) = segments(&folder)?.into_iter().max() {
+            repair(&mut private_file(&path)?)?;
+        }
+        Ok(Self(Arc::new(Mutex::new(Segments { folder, open: None }))))
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&mut Segments) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let segments = self.0.clone();
+        tokio::task::spawn_blocking(move || {
+            step(&mut segments.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+        .await
+        .map_err(|error| StoreError::Unknown(format!("request log: {error}")))?
+        .map_err(|error| StoreError::Unknown(format!("request log: {error}")))
+    }
+}
+
+impl LogStore for SegmentLog {
+    fn append(&self, rows: Vec<RequestRecord>) -> PortFuture<'_, ()> {
+        Box::pin(self.blocking(move |segments| {
+            rows.chunk_by(|a, b| day_of(a.at_ms) == day_of(b.at_ms))
+                .try_for_each(|day| segments.append(day))
+        }))
+    }
+
+    fn retain(&self, oldest_ms: u64) -> PortFuture<'_, usize> {
+        Box::pin(self.blocking(move |open| {
+            let oldest = day_of(oldest_ms);
+            let mut gone = 0;
+            for (_, path) in segments(&open.folder)?
+                .into_iter()
+                .filter(|(day, _)| *day < oldest)
+            {
+                std::fs::remove_file(path)?;
+                gone += 1;
+            }
+            open.open.take_if(|(day, _)| *day < oldest);
+            Ok(gone)
+        }))
+    }
+}
+
+impl Segments {
+    /// Rows of one day. After an error the segment is as long as before.
+    fn append(&mut self, rows: &[RequestRecord]) -> io::Result<()> {
+        let Some(first) = rows.first() else {
+            return Ok(());
+        };
+        let day = day_of(first.at_ms);
+        let mut file = match self.open.take() {
+            Some((open, file)) if open == day => file,
+            _ => {
+                let mut file = private_file(&self.folder.join(format!("{day}{SUFFIX}")))?;
+                repair(&mut file)?;
+                file
+            }
+        };
+        let start = file.stream_position()?;
+        let written = write_rows(&file, rows);
+        if written.is_err() {
+            file.set_len(start)?;
+            file.seek(SeekFrom::Start(start))?;
+        }
+        self.open = Some((day, file));
+        written
+    }
+}
+
+fn write_rows(file: &File, rows: &[RequestRecord]) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
+    for row in rows {
+        if let Err(error) = serde_json::to_writer(&mut out, row)
+            .map_err(io::Error::from)
+            .and_then(|()| out.write_all(b"\n"))
+        {
+            // What is buffered must not follow the truncation.
+            let _unwritten = out.into_parts();
+            return Err(error);
+        }
+    }
+    out.into_inner().map(|_| ()).map_err(|error| {
+        let (error, out) = error.into_parts();
+        let _unwritten = out.into_parts();
+        error
+    })
+}
+
+/// Cuts what follows the last line end and leaves the file open at its end.
+fn repair(file: &mut File) -> io::Result<()> {
+    let len = file.seek(SeekFrom::End(0))?;
+    let mut end = len;
+    let mut chunk = [0; 4096];
+    while end > 0 {
+        let start = end.saturating_sub(chunk.len() as u64);
+        let Some(part) = usize::try_from(end - start)
+            .ok()
+            .and_then(|size| chunk.get_mut(..size))
+        else {
+            break;
+        };
+        file.read_exact_at(part, start)?;
+        match part.iter().rposition(|byte| *byte == b'\n') {
+            Some(at) => {
+                end = start + at as u64 + 1;
+                break;
+            }
+            None => end = start,
+        }
+    }
+    if end < len {
+        tracing::warn!(
+            cut_bytes = len - end,
+            "request log: a torn last line was removed"
+        );
+        file.set_len(end)?;
+        file.seek(SeekFrom::Start(end))?;
+    }
+    Ok(())
+}
+
+fn segments(folder: &Path) -> io::Result<Vec<(Date, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let day = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(SUFFIX))
+            .and_then(|day| day.parse().ok());
+        if let Some(day) = day {
+            found.push((day, entry.path()));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::contract::sample;
+
+    const DAY_MS: u64 = 86_400_000;
+
+    fn lines(path: PathBuf) -> Vec<RequestRecord> {
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn rows_go_to_the_segment_of_their_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = SegmentLog::open(folder.path()).unwrap();
+        let rows: Vec<_> = [1, 2, DAY_MS, 3].map(sample::request).to_vec();
+        log.append(rows.clone()).await.unwrap();
+        let first = folder.path().join("requests/1970-01-01.jsonl");
+        assert_eq!(
+            lines(first.clone()),
+            [rows[0].clone(), rows[1].clone(), rows[3].clone()]
+        );
+        assert_eq!(
+            lines(folder.path().join("requests/1970-01-02.jsonl")),
+            [rows[2].clone()]
+        );
+        assert_eq!(
+            first.metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+
+    #[tokio::test]
+    async fn a_torn_last_line_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("requests/1970-01-01.jsonl");
+        SegmentLog::open(folder.path())
+            .unwrap()
+            .append(vec![sample::request(1)])
+            .await
+            .unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for torn in ["{\"id\":".to_owned(), "x".repeat(9000)] {
+            std::fs::write(&path, [&whole, torn.as_bytes()].concat()).unwrap();
+            let log = SegmentLog::open(folder.path()).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), whole);
+            log.append(vec![sample::request(2)]).await.unwrap();
+            assert_eq!(lines(path.clone()).len(), 2);
+        }
+        std::fs::write(&path, "no line at all").unwrap();
+        SegmentLog::open(folder.path()).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+
+    #[tokio::test]
+    async fn old_days_go_and_foreign_files_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = SegmentLog::open(folder.path()).unwrap();
+        let foreign = folder.path().join("requests/notes.jsonl");
+        std::fs::write(&foreign, "mine").unwrap();
+        log.append((0..4).map(|day| sample::request(day * DAY_MS)).collect())
+            .await
+            .unwrap();
+        assert_eq!(log.retain(2 * DAY_MS + 5).await.unwrap(), 2);
+        assert_eq!(log.retain(2 * DAY_MS + 5).await.unwrap(), 0);
+        assert!(foreign.exists());
+        assert_eq!(log.retain(9 * DAY_MS).await.unwrap(), 2);
+        log.append(vec![sample::request(3 * DAY_MS)]).await.unwrap();
+        assert!(folder.path().join("requests/1970-01-04.jsonl").exists());
+    }
+}

@@ -1,0 +1,75 @@
+//! Every port in memory: for tests and for `memory:`.
+//!
+//! Invariant: one lock over everything, so each write is one step as a transaction is; logs, events and resources are
+//! bounded, the oldest goes first.
+
+mod accounts;
+mod facts;
+mod keys;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use troupe_core::account::{AccountRecord, AccountState};
+use troupe_core::event::DomainEvent;
+use troupe_core::key::{KeyRecord, KeyTotals};
+use troupe_core::port::{ResourceOwner, Stores};
+use troupe_core::record::RequestRecord;
+use troupe_core::{AccountId, KeyHash, KeyId};
+
+use crate::rules::EVENTS_KEPT;
+
+/// Rows of the request log that are kept.
+const LOG_ROWS: usize = 100_000;
+/// Resources whose owner is remembered.
+const RESOURCES: usize = 100_000;
+
+#[derive(Default)]
+struct State {
+    accounts: BTreeMap<AccountId, AccountRecord>,
+    account_names: HashMap<String, AccountId>,
+    account_states: BTreeMap<AccountId, AccountState>,
+    keys: BTreeMap<KeyId, KeyRecord>,
+    key_names: HashMap<String, KeyId>,
+    key_hashes: HashMap<KeyHash, KeyId>,
+    key_totals: HashMap<KeyId, KeyTotals>,
+    resources: HashMap<String, ResourceOwner>,
+    resource_order: VecDeque<String>,
+    meta: HashMap<&'static str, Vec<u8>>,
+    last_event: u64,
+    events: VecDeque<(u64, DomainEvent)>,
+    log: VecDeque<RequestRecord>,
+}
+
+impl State {
+    fn push_event(&mut self, event: DomainEvent) {
+        self.last_event += 1;
+        self.events.push_back((self.last_event, event));
+        if self.events.len() as u64 > EVENTS_KEPT {
+            self.events.pop_front();
+        }
+    }
+}
+
+/// The store; clones share it.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<State>>);
+
+impl Memory {
+    fn with<T>(&self, step: impl FnOnce(&mut State) -> T) -> T {
+        step(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A new, empty store.
+pub(crate) fn stores() -> Stores {
+    let memory = Arc::new(Memory::default());
+    Stores {
+        accounts: memory.clone(),
+        keys: memory.clone(),
+        resources: memory.clone(),
+        meta: memory.clone(),
+        events: memory.clone(),
+        log: memory,
+    }
+}

@@ -1,0 +1,100 @@
+//! What a put may do, decided once for all backends: versions, live names, hashes.
+//!
+//! Invariant: pure; a backend looks up who holds the name and the hash, and applies the answer in the same transaction.
+
+use troupe_core::account::AccountRecord;
+use troupe_core::key::KeyRecord;
+use troupe_core::port::{Expect, StoreError};
+use troupe_core::{AccountId, KeyHash, KeyId};
+
+/// Rows of the outbox that are kept; the oldest goes when a new one comes.
+pub(crate) const EVENTS_KEPT: u64 = 100_000;
+
+/// An admitted write of a key.
+#[derive(Debug)]
+pub(crate) struct KeyWrite {
+    /// With its new version.
+    pub record: KeyRecord,
+    /// A name that the row held and gives up.
+    pub free_name: Option<String>,
+    /// Does the row hold its name from now on?
+    pub live: bool,
+    /// A hash that the row held and gives up.
+    pub free_hash: Option<KeyHash>,
+}
+
+/// An admitted write of an account.
+#[derive(Debug)]
+pub(crate) struct AccountWrite {
+    /// With its new version.
+    pub record: AccountRecord,
+    /// A name that the row held and gives up.
+    pub free_name: Option<String>,
+}
+
+/// `old` is the row of that id; `name_of` and `hash_of` are who holds the record's name and hash now.
+pub(crate) fn put_key(
+    mut record: KeyRecord,
+    expect: Expect,
+    old: Option<&KeyRecord>,
+    name_of: Option<KeyId>,
+    hash_of: Option<KeyId>,
+) -> Result<KeyWrite, StoreError> {
+    record.version = next_version("key", expect, old.map(|old| old.version))?;
+    let live = record.revoked_ms.is_none();
+    if live && name_of.is_some_and(|id| id != record.id) {
+        return Err(taken("key", &record.name));
+    }
+    if hash_of.is_some_and(|id| id != record.id) {
+        return Err(StoreError::Conflict("another key has this secret".into()));
+    }
+    let free_name = old
+        .filter(|old| old.revoked_ms.is_none() && !(live && old.name == record.name))
+        .map(|old| old.name.clone());
+    let free_hash = old.map(|old| old.hash).filter(|hash| *hash != record.hash);
+    Ok(KeyWrite {
+        record,
+        free_name,
+        live,
+        free_hash,
+    })
+}
+
+/// `old` is the row of that id; `name_of` is who holds the record's name now.
+pub(crate) fn put_account(
+    mut record: AccountRecord,
+    expect: Expect,
+    old: Option<&AccountRecord>,
+    name_of: Option<AccountId>,
+) -> Result<AccountWrite, StoreError> {
+    record.version = next_version("account", expect, old.map(|old| old.version))?;
+    if name_of.is_some_and(|id| id != record.id) {
+        return Err(taken("account", &record.name));
+    }
+    let free_name = old
+        .filter(|old| old.name != record.name)
+        .map(|old| old.name.clone());
+    Ok(AccountWrite { record, free_name })
+}
+
+pub(crate) fn no_account() -> StoreError {
+    StoreError::Conflict("there is no such account".into())
+}
+
+fn taken(what: &str, name: &str) -> StoreError {
+    StoreError::Conflict(format!("the {what} name {name:?} is taken"))
+}
+
+fn next_version(what: &str, expect: Expect, found: Option<u64>) -> Result<u64, StoreError> {
+    match (expect, found) {
+        (Expect::Absent, None) => Ok(1),
+        (Expect::Absent, Some(_)) => {
+            Err(StoreError::Conflict(format!("this {what} exists already")))
+        }
+        (Expect::Version(_), None) => Err(StoreError::Conflict(format!("there is no such {what}"))),
+        (Expect::Version(wanted), Some(found)) if wanted == found => Ok(found.saturating_add(1)),
+        (Expect::Version(wanted), Some(found)) => Err(StoreError::Conflict(format!(
+            "the {what} has changed meanwhile (version {found}, not {wanted})"
+        ))),
+    }
+}

@@ -1,0 +1,110 @@
+//! Accounts on sled. Invariant: `account_names` holds exactly the names of the rows.
+
+use ::sled::Transactional;
+use troupe_core::AccountId;
+use troupe_core::account::{AccountRecord, AccountState};
+use troupe_core::event::DomainEvent;
+use troupe_core::port::{AccountStore, Expect, PortFuture, StoreError};
+
+use super::engine::Engine;
+use super::transact::{abort, holder, outcome, push_event, put_row, row, rows};
+use super::trees::{ACCOUNT_STATES, ACCOUNTS, Trees};
+use crate::codec::encode;
+use crate::rules;
+
+const ROW: &str = "account row";
+const STATE_ROW: &str = "account state";
+
+impl AccountStore for Engine {
+    fn list(&self) -> PortFuture<'_, Vec<AccountRecord>> {
+        Box::pin(self.read(|trees| {
+            let mut found: Vec<AccountRecord> = rows(&trees.accounts, ROW)?;
+            found.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(found)
+        }))
+    }
+
+    fn put(
+        &self,
+        record: AccountRecord,
+        expect: Expect,
+        event: DomainEvent,
+    ) -> PortFuture<'_, AccountRecord> {
+        Box::pin(self.write(ACCOUNTS, move |trees| put(trees, &record, expect, &event)))
+    }
+
+    fn remove(&self, id: AccountId, event: DomainEvent) -> PortFuture<'_, ()> {
+        Box::pin(self.write(ACCOUNTS, move |trees| remove(trees, id, &event)))
+    }
+
+    fn states(&self) -> PortFuture<'_, Vec<AccountState>> {
+        Box::pin(self.read(|trees| rows(&trees.account_states, STATE_ROW)))
+    }
+
+    fn save_state(&self, state: AccountState, event: Option<DomainEvent>) -> PortFuture<'_, ()> {
+        Box::pin(self.write(ACCOUNT_STATES, move |trees| {
+            save_state(trees, &state, event.as_ref())
+        }))
+    }
+}
+
+fn put(
+    t: &Trees,
+    record: &AccountRecord,
+    expect: Expect,
+    event: &DomainEvent,
+) -> Result<AccountRecord, StoreError> {
+    let event = encode(event)?;
+    let all = (&t.accounts, &t.account_names, &t.meta, &t.outbox);
+    outcome(all.transaction(|(accounts, names, meta, outbox)| {
+        let old: Option<AccountRecord> = row(accounts, ROW, record.id.0)?;
+        let name_of = holder(names, record.name.as_bytes())?.map(AccountId);
+        let write = abort(rules::put_account(
+            record.clone(),
+            expect,
+            old.as_ref(),
+            name_of,
+        ))?;
+        if let Some(name) = &write.free_name {
+            names.remove(name.as_bytes())?;
+        }
+        names.insert(write.record.name.as_bytes(), write.record.id.0.as_bytes())?;
+        put_row(accounts, write.record.id.0, &write.record)?;
+        push_event(meta, outbox, &event)?;
+        Ok(write.record)
+    }))
+}
+
+fn remove(t: &Trees, id: AccountId, event: &DomainEvent) -> Result<(), StoreError> {
+    let event = encode(event)?;
+    let all = (
+        &t.accounts,
+        &t.account_names,
+        &t.account_states,
+        &t.meta,
+        &t.outbox,
+    );
+    outcome(all.transaction(|(accounts, names, states, meta, outbox)| {
+        let old: Option<AccountRecord> = row(accounts, ROW, id.0)?;
+        let old = abort(old.ok_or_else(rules::no_account))?;
+        names.remove(old.name.as_bytes())?;
+        accounts.remove(id.0.as_bytes())?;
+        states.remove(id.0.as_bytes())?;
+        push_event(meta, outbox, &event)
+    }))
+}
+
+fn save_state(
+    t: &Trees,
+    state: &AccountState,
+    event: Option<&DomainEvent>,
+) -> Result<(), StoreError> {
+    let event = event.map(encode).transpose()?;
+    let all = (&t.account_states, &t.meta, &t.outbox);
+    outcome(all.transaction(|(states, meta, outbox)| {
+        put_row(states, state.id.0, state)?;
+        event
+            .as_ref()
+            .map_or(Ok(()), |event| push_event(meta, outbox, event))
+    }))
+}
