@@ -19,6 +19,7 @@ mod scenario;
 mod select;
 mod server;
 mod state;
+mod wire_order;
 
 pub use journal::{Entry, Journal, WaitTimeout};
 pub use scenario::{Events, Framing, LineEnd, MidError, Scenario, Split};

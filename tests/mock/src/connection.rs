@@ -1,0 +1,288 @@
+//! Serves one connection and commits the faults that the scenario asks for.
+//!
+//! Invariant: while an answer is under way, the client's leaving ends it at once and stands in the
+//! journal as aborted; whatever else ends it early was scripted and counts as finished.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::sleep;
+
+use crate::http::{Head, Reader};
+use crate::journal::{Entry, Exchange};
+use crate::reply::Reply;
+use crate::scenario::{Framing, Scenario, Split};
+use crate::state::State;
+use crate::{admin, api, select};
+
+/// What becomes of the connection after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    KeepAlive,
+    Close,
+    Reset,
+}
+
+/// Serves requests until either side ends the connection.
+pub(crate) async fn serve(state: Arc<State>, mut stream: TcpStream) {
+    let _open = state.journal.connected();
+    let connection = state.next_connection();
+    let mut reader = Reader::new(state.config.read_delay);
+    loop {
+        match exchange(&state, &mut stream, &mut reader, connection).await {
+            Ok(Next::KeepAlive) => {}
+            Ok(Next::Reset) => {
+                let socket = socket2::SockRef::from(&stream);
+                // Nothing is left to do for a socket that is already gone.
+                let _ = socket.set_linger(Some(Duration::ZERO));
+                return;
+            }
+            Ok(Next::Close) => {
+                let _ = stream.shutdown().await;
+                return;
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let reply = Reply {
+                    framing: Framing::Close,
+                    ..Reply::error(400, &error.to_string())
+                };
+                let _ = stream.write_all(reply.head().as_bytes()).await;
+                let _ = stream.write_all(&reply.pieces.concat()).await;
+                let _ = stream.shutdown().await;
+                return;
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+async fn exchange(
+    state: &State,
+    stream: &mut TcpStream,
+    reader: &mut Reader,
+    connection: u64,
+) -> io::Result<Next> {
+    let Some(head) = reader.head(stream).await? else {
+        return Ok(Next::Close);
+    };
+    let started = (Instant::now(), state.journal.now_ms());
+    let path = head.target.split('?').next().unwrap_or_default();
+    if let Some(scenario) = select::scripted(state, &head.method, path, true) {
+        let serial = state.next_serial();
+        let mut reply = Reply::scripted(&scenario)
+            .unwrap_or_else(|| Reply::whole(200, "application/json", Bytes::new()));
+        reply.dress(
+            state,
+            Scenario {
+                close: true,
+                ..scenario
+            },
+            serial,
+        );
+        let entry = entry(&head, Bytes::new(), connection, started);
+        return deliver(stream, &head, reply, state.journal.append(entry)).await;
+    }
+    if head.expects_continue() {
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+    }
+    let body = reader.body(stream, &head).await?;
+    if let Some(reply) = admin::answer(state, &head, &body) {
+        let bytes = [reply.head().into_bytes(), reply.pieces.concat()].concat();
+        stream.write_all(&bytes).await?;
+        return Ok(if head.keeps_alive() {
+            Next::KeepAlive
+        } else {
+            Next::Close
+        });
+    }
+    let exchange = state
+        .journal
+        .append(entry(&head, body.clone(), connection, started));
+    let reply = api::answer(state, &head, &body, state.next_serial());
+    deliver(stream, &head, reply, exchange).await
+}
+
+fn entry(head: &Head, body: Bytes, connection: u64, started: (Instant, u64)) -> Entry {
+    Entry {
+        id: 0,
+        connection,
+        method: head.method.clone(),
+        target: head.target.clone(),
+        headers: head.headers.clone(),
+        body,
+        started_at: started.0,
+        started_at_ms: started.1,
+        status: None,
+        scenario: None,
+        events_sent: 0,
+        finished_at_ms: None,
+        aborted_at_ms: None,
+        aborted_at: None,
+    }
+}
+
+/// Writes the reply unless the client leaves first.
+async fn deliver(
+    stream: &mut TcpStream,
+    head: &Head,
+    reply: Reply,
+    exchange: Exchange,
+) -> io::Result<Next> {
+    exchange.update(|entry| entry.scenario.clone_from(&reply.scenario.name));
+    let (mut read, mut write) = stream.split();
+    let next = tokio::select! {
+        biased;
+        next = send(&mut write, head, &reply, &exchange) => next?,
+        () = client_left(&mut read) => return Ok(Next::Close),
+    };
+    exchange.finish();
+    let keeps = next == Next::KeepAlive && head.keeps_alive() && !reply.closes();
+    Ok(if next == Next::KeepAlive && !keeps {
+        Next::Close
+    } else {
+        next
+    })
+}
+
+/// Returns when the client has closed its side. A client that sends more is still there, and
+/// cannot be watched further without reading its next request.
+async fn client_left(read: &mut ReadHalf<'_>) {
+    if matches!(read.peek(&mut [0]).await, Ok(1..)) {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn send(
+    write: &mut WriteHalf<'_>,
+    head: &Head,
+    reply: &Reply,
+    exchange: &Exchange,
+) -> io::Result<Next> {
+    let scenario = &reply.scenario;
+    pause(scenario.first_byte_delay_ms).await;
+    if scenario.reset_before_head {
+        return Ok(Next::Reset);
+    }
+    if scenario.close_before_head {
+        return Ok(Next::Close);
+    }
+    if scenario.stall_before_head {
+        std::future::pending::<()>().await;
+    }
+    if let Some(raw) = &scenario.raw {
+        write.write_all(raw.as_bytes()).await?;
+        return Ok(Next::Close);
+    }
+    exchange.update(|entry| entry.status = Some(reply.status));
+    write.write_all(reply.head().as_bytes()).await?;
+    if head.method == "HEAD" {
+        return Ok(Next::KeepAlive);
+    }
+    pause(scenario.first_event_delay_ms).await;
+    let mut body = BodyWriter {
+        write,
+        reply,
+        sent_bytes: 0,
+    };
+    let whole = [Bytes::from(reply.pieces.concat())];
+    let pieces = if scenario.split == Split::Whole {
+        &whole[..]
+    } else {
+        &reply.pieces[..]
+    };
+    for (index, piece) in pieces.iter().enumerate() {
+        if index > 0 {
+            pause(scenario.event_delay_ms).await;
+        }
+        if let Some(next) = fault_before(scenario, index).await {
+            return Ok(next);
+        }
+        let is_cut = scenario.truncate_after_events == Some(index);
+        let piece = if is_cut {
+            &piece[..piece.len() / 2]
+        } else {
+            &piece[..]
+        };
+        if !body.piece(piece).await? || is_cut {
+            return Ok(Next::Close);
+        }
+        exchange.update(|entry| entry.events_sent += 1);
+    }
+    if let Some(next) = fault_before(scenario, pieces.len()).await {
+        return Ok(next);
+    }
+    while let Some(piece) = &reply.repeated {
+        pause(if scenario.event_delay_ms == 0 {
+            20
+        } else {
+            scenario.event_delay_ms
+        })
+        .await;
+        body.piece(piece).await?;
+        exchange.update(|entry| entry.events_sent += 1);
+    }
+    if reply.framing == Framing::Chunked {
+        body.write.write_all(b"0\r\n\r\n").await?;
+    }
+    Ok(Next::KeepAlive)
+}
+
+/// The fault that is due when `index` pieces were sent.
+async fn fault_before(scenario: &Scenario, index: usize) -> Option<Next> {
+    if scenario.stall_after_events == Some(index) {
+        std::future::pending::<()>().await;
+    }
+    (scenario.reset_after_events == Some(index)).then_some(Next::Reset)
+}
+
+async fn pause(ms: u64) {
+    if ms > 0 {
+        sleep(Duration::from_millis(ms)).await;
+    }
+}
+
+struct BodyWriter<'w, 's, 'r> {
+    write: &'w mut WriteHalf<'s>,
+    reply: &'r Reply,
+    sent_bytes: usize,
+}
+
+impl BodyWriter<'_, '_, '_> {
+    /// Writes one piece in the framing and the cuts of the scenario; `false` when the scenario
+    /// truncates the body inside it.
+    async fn piece(&mut self, piece: &[u8]) -> io::Result<bool> {
+        let scenario = &self.reply.scenario;
+        let left = scenario
+            .truncate_after_bytes
+            .map(|limit| limit - self.sent_bytes.min(limit));
+        let allowed = left.map_or(piece.len(), |left| left.min(piece.len()));
+        let size = match scenario.split {
+            Split::Bytes(size) => size.max(1),
+            _ => piece.len().max(1),
+        };
+        for part in piece[..allowed].chunks(size) {
+            self.part(part).await?;
+            if part.len() < piece.len() {
+                // Lets the reader see this part before the next is written.
+                tokio::task::yield_now().await;
+            }
+        }
+        self.sent_bytes += allowed;
+        Ok(allowed == piece.len() && left.is_none_or(|left| left > piece.len()))
+    }
+
+    async fn part(&mut self, part: &[u8]) -> io::Result<()> {
+        if self.reply.framing != Framing::Chunked {
+            return self.write.write_all(part).await;
+        }
+        let mut chunk = format!("{:x}\r\n", part.len()).into_bytes();
+        chunk.extend_from_slice(part);
+        chunk.extend_from_slice(b"\r\n");
+        self.write.write_all(&chunk).await
+    }
+}

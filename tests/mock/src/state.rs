@@ -1,0 +1,51 @@
+//! What all connections of one mock share.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::journal::Journal;
+use crate::resources::Resources;
+use crate::scenario::Scenario;
+use crate::server::MockConfig;
+
+pub(crate) struct State {
+    pub(crate) config: MockConfig,
+    pub(crate) journal: Journal,
+    script: Mutex<VecDeque<Scenario>>,
+    resources: Mutex<Resources>,
+    serial: AtomicU64,
+    connections: AtomicU64,
+}
+
+impl State {
+    pub(crate) fn new(config: MockConfig) -> Self {
+        Self {
+            journal: Journal::new(config.journal_entries, config.journal_body_bytes),
+            config,
+            script: Mutex::default(),
+            resources: Mutex::default(),
+            serial: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn script(&self) -> MutexGuard<'_, VecDeque<Scenario>> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn resources(&self) -> MutexGuard<'_, Resources> {
+        self.resources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number that was not given before, from 1.
+    pub(crate) fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
