@@ -8,4 +8,4 @@ mod health;
 mod readiness;
 
 pub use health::{Health, Liveness};
-pub use readiness::{CheckState, ReadyState, Readiness};
+pub use readiness::{CheckState, Readiness, ReadyState};
