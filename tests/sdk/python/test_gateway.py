@@ -208,7 +208,8 @@ def test_cut_stream_is_an_error():
 
 
 def test_count_tokens():
-    upstream.script(upstream.answer({"input_tokens": 42}))
+    counted = upstream.answer({"input_tokens": 42})
+    upstream.script(counted | {"path": "/v1/messages/count_tokens"})
     assert client().messages.count_tokens(model=MODEL, messages=HELLO).input_tokens == 42
 
 
@@ -230,10 +231,12 @@ def test_models_in_pages():
 
 
 def test_abort_in_mid_stream():
-    """Leaving a stream open-ended frees the account for the next request at once."""
+    """Who leaves a stream ends it upstream too, and the account serves the next request."""
     parts = upstream.text_block(*["word "] * 200)
     upstream.script(upstream.stream(*upstream.events(parts), event_delay_ms=50))
     with open_stream() as stream:
         assert next(iter(stream.text_stream)) == "word "
+    cancelled = upstream.until(lambda: upstream.journal()[0]["aborted_at_ms"] is not None, 2)
+    assert cancelled, "the upstream still sends to nobody"
     upstream.script(upstream.answer(upstream.message({"type": "text", "text": "next"})))
     assert create().content[0].text == "next"

@@ -24,18 +24,18 @@ def _call(method: str, path: str, body: Any = None) -> Any:
 
 
 def script(*answers: dict[str, Any]) -> None:
-    """The next answers, in order."""
+    """The next answers to `POST /v1/messages`, or to the `path` they name, in order."""
     _call("POST", "/__mock/script", list(answers))
 
 
 def journal() -> list[dict[str, Any]]:
     """What reached the upstream since the last `reset`."""
-    return _call("GET", "/__mock/journal")
+    return _call("GET", "/__mock/journal")["entries"]
 
 
 def reset() -> None:
     """Forgets the script and the journal."""
-    _call("POST", "/__mock/script", [])
+    _call("DELETE", "/__mock/script")
     _call("DELETE", "/__mock/journal")
 
 
@@ -81,9 +81,8 @@ def message(*content: dict[str, Any], stop_reason: str = "end_turn") -> dict[str
 
 def stream(*events: dict[str, Any], **settings: Any) -> dict[str, Any]:
     """A server-sent event stream of `events`."""
-    text = "".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events)
-    headers = [["content-type", "text/event-stream; charset=utf-8"]]
-    return {"status": 200, "headers": headers, "body": text, **settings}
+    raw = [f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events]
+    return {"events": {"raw": raw}, **settings}
 
 
 def events(*blocks: tuple[dict, list[dict]], stop_reason: str = "end_turn") -> list[dict]:

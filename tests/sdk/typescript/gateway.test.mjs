@@ -214,7 +214,8 @@ test('a cut stream is an error', async () => {
 });
 
 test('count_tokens', async () => {
-  await upstream.script(upstream.answer({ input_tokens: 42 }));
+  const scripted = upstream.answer({ input_tokens: 42 });
+  await upstream.script({ ...scripted, path: '/v1/messages/count_tokens' });
   const counted = await client().messages.countTokens({ model: MODEL, messages: HELLO });
   assert.equal(counted.input_tokens, 42);
 });
@@ -236,6 +237,8 @@ test('abort in mid-stream', async () => {
   stream.once('text', () => stream.abort());
   const error = await failureOf(stream.finalMessage());
   assert.ok(error instanceof sdk.APIUserAbortError);
+  const aborted = async () => (await upstream.journal())[0].aborted_at_ms !== null;
+  assert.ok(await upstream.until(aborted, 2_000), 'the upstream still sends to nobody');
   await upstream.script(upstream.answer(upstream.message([{ type: 'text', text: 'next' }])));
   assert.equal((await create()).content[0].text, 'next');
 });

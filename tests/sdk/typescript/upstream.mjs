@@ -13,15 +13,15 @@ async function call(method, path, body) {
   return text ? JSON.parse(text) : undefined;
 }
 
-/** The next answers, in order. */
+/** The next answers to `POST /v1/messages`, or to the `path` they name, in order. */
 export const script = (...answers) => call('POST', '/__mock/script', answers);
 
 /** What reached the upstream since the last `reset`. */
-export const journal = () => call('GET', '/__mock/journal');
+export const journal = async () => (await call('GET', '/__mock/journal')).entries;
 
 /** Forgets the script and the journal. */
 export async function reset() {
-  await call('POST', '/__mock/script', []);
+  await call('DELETE', '/__mock/script');
   await call('DELETE', '/__mock/journal');
 }
 
@@ -60,9 +60,7 @@ export const message = (content, stop_reason = 'end_turn') => ({
 
 /** A server-sent event stream of `events`. */
 export const stream = (events, settings = {}) => ({
-  status: 200,
-  headers: [['content-type', 'text/event-stream; charset=utf-8']],
-  body: events.map((e) => `event: ${e.type}\ndata: ${JSON.stringify(e)}\n\n`).join(''),
+  events: { raw: events.map((e) => `event: ${e.type}\ndata: ${JSON.stringify(e)}\n\n`) },
   ...settings,
 });
 
