@@ -80,7 +80,8 @@ bench: ## measure against nginx and without a proxy, into bench/results; ARGS="-
 	$(TARGET_DIR)/release/troupe-bench run --write $(ARGS)
 
 soak: build ## the long runs: kill -9 under load, ROUNDS times (default 50)
-	TROUPE_SOAK_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p troupe-tests --test it -- soak --nocapture
+	TROUPE_SOAK_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p troupe-storage --test kill -- --nocapture
+	TROUPE_SOAK_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p troupe-tests --test it kill -- --nocapture
 
 clean: ## remove build products; data and configuration stay
 	$(CARGO) clean
