@@ -13,7 +13,8 @@ use serde::de::DeserializeSeed;
 
 use crate::cache_marks::{self, CacheMarks};
 use crate::json::{self, Members};
-use crate::resources::{self, ResourceRef};
+use crate::json_check;
+use crate::resources::{self, ResourceKind, ResourceRef};
 
 /// What was read from the body of `POST /v1/messages` or `/v1/messages/count_tokens`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,16 +82,18 @@ impl RequestPeek {
                 column,
             }
         })?;
-        let mut fields = Fields::default();
-        let mut reader = serde_json::Deserializer::from_str(text);
-        Members(|key, value| fields.take(key, value))
-            .deserialize(&mut reader)
-            .and_then(|()| reader.end())
-            .map_err(|error| syntax_error(&error))?;
-        Self::from_fields(text, &fields)
+        let mut scan = Scan::new(text);
+        if !json_check::object(text.as_bytes(), |depth, open, end, value| {
+            scan.key(depth, open, end, value);
+        }) {
+            return Err(syntax_error(text));
+        }
+        scan.end_field(text.trim_ascii_end().len() - 1);
+        Self::from_scan(&scan)
     }
 
-    fn from_fields(text: &str, fields: &Fields<'_>) -> Result<Self, PeekError> {
+    fn from_scan(scan: &Scan<'_>) -> Result<Self, PeekError> {
+        let (text, fields) = (scan.text, &scan.fields);
         let model = one(text, "model", &fields.model, |raw| {
             json::unescape(raw).ok_or("must be a string")
         })?;
@@ -124,9 +127,10 @@ impl RequestPeek {
                 text.as_bytes(),
                 &model,
                 &sections,
-                !fields.cache_control.is_empty(),
+                &scan.marks,
+                scan.marks_all,
             ),
-            resources: resources::read(text),
+            resources: resources::read(text, &scan.references),
             model: model.into_owned(),
             model_spans,
             stream: stream.unwrap_or(false),
@@ -146,23 +150,89 @@ struct Fields<'a> {
     tools: Vec<&'a str>,
     system: Vec<&'a str>,
     messages: Vec<&'a str>,
-    cache_control: Vec<&'a str>,
 }
 
 impl<'a> Fields<'a> {
-    fn take(&mut self, key: &str, value: &'a str) {
-        let slot = match json::unescape(key).as_deref() {
-            Some("model") => &mut self.model,
-            Some("stream") => &mut self.stream,
-            Some("max_tokens") => &mut self.max_tokens,
-            Some("metadata") => &mut self.metadata,
-            Some("tools") => &mut self.tools,
-            Some("system") => &mut self.system,
-            Some("messages") => &mut self.messages,
-            Some("cache_control") => &mut self.cache_control,
-            _ => return,
+    fn slot(&mut self, key: &str) -> Option<&mut Vec<&'a str>> {
+        Some(match key {
+            "model" => &mut self.model,
+            "stream" => &mut self.stream,
+            "max_tokens" => &mut self.max_tokens,
+            "metadata" => &mut self.metadata,
+            "tools" => &mut self.tools,
+            "system" => &mut self.system,
+            "messages" => &mut self.messages,
+            _ => return None,
+        })
+    }
+}
+
+/// What one pass over the body finds.
+struct Scan<'a> {
+    text: &'a str,
+    fields: Fields<'a>,
+    /// The top-level member whose end was not seen yet: raw key, start of the value.
+    open: Option<(&'a str, usize)>,
+    /// Positions of each `cache_control` key and its value.
+    marks: Vec<(usize, usize)>,
+    /// Whether one of them is top-level.
+    marks_all: bool,
+    /// Kinds of resource and positions of the values that name them.
+    references: Vec<(ResourceKind, usize)>,
+}
+
+impl<'a> Scan<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            fields: Fields::default(),
+            open: None,
+            marks: Vec::new(),
+            marks_all: false,
+            references: Vec::new(),
+        }
+    }
+
+    fn key(&mut self, depth: usize, start: usize, end: usize, value: usize) {
+        if depth == 1 {
+            self.end_field(start);
+            self.open = Some((&self.text[start..end], value));
+        }
+        let bytes = &self.text.as_bytes()[start + 1..end - 1];
+        match bytes.len() {
+            // With one letter as an escape the shortest name has five bytes more.
+            12.. if memchr::memchr(b'\\', bytes).is_some() => {
+                if let Some(name) = json::unescape(&self.text[start..end]) {
+                    self.named(name.as_bytes(), depth, start, value);
+                }
+            }
+            // The lengths of the names.
+            7..=9 | 13 => self.named(bytes, depth, start, value),
+            _ => {}
+        }
+    }
+
+    fn named(&mut self, name: &[u8], depth: usize, start: usize, value: usize) {
+        if name == b"cache_control" {
+            self.marks.push((start, value));
+            self.marks_all |= depth == 1;
+        } else if let Some(kind) = ResourceKind::of_key(name) {
+            self.references.push((kind, value));
+        }
+    }
+
+    /// Takes the value of the open member, which ends before the comma or brace before `next`.
+    fn end_field(&mut self, next: usize) {
+        let Some((key, value)) = self.open.take() else {
+            return;
         };
-        slot.push(value);
+        let Some(name) = json::unescape(key) else {
+            return;
+        };
+        if let Some(slot) = self.fields.slot(&name) {
+            let raw = self.text[value..next].trim_ascii_end();
+            slot.push(raw.strip_suffix(',').unwrap_or(raw).trim_ascii_end());
+        }
     }
 }
 
@@ -237,15 +307,28 @@ fn position(text: &[u8], offset: usize) -> (usize, usize) {
     (line, column)
 }
 
-fn syntax_error(error: &serde_json::Error) -> PeekError {
+/// What serde_json says about text that was refused.
+fn syntax_error(text: &str) -> PeekError {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let refused = Members(|_, _| {})
+        .deserialize(&mut reader)
+        .and_then(|()| reader.end());
+    let Err(error) = refused else {
+        let message = "invalid JSON".to_owned();
+        return PeekError {
+            field: None,
+            message,
+            line: 0,
+            column: 0,
+        };
+    };
     let (line, column) = (error.line(), error.column());
-    let text = error.to_string();
-    let plain = text
-        .strip_suffix(&format!(" at line {line} column {column}"))
-        .unwrap_or(&text);
+    let message = error.to_string();
+    let plain = message.strip_suffix(&format!(" at line {line} column {column}"));
+    let message = format!("invalid JSON: {}", plain.unwrap_or(&message));
     PeekError {
         field: None,
-        message: format!("invalid JSON: {plain}"),
+        message,
         line,
         column,
     }

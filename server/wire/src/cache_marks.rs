@@ -21,18 +21,18 @@ pub struct CacheMarks {
     pub conversation_hash: u64,
 }
 
-const QUOTED_KEY: &str = "\"cache_control\"";
 const MESSAGES: usize = 2;
 
 /// Reads the marks of `text`. `sections` are the values of tools, system and messages in the
-/// order in which the service caches them; `automatic` tells of a top-level mark, which covers all.
+/// order in which the service caches them, `marks` the positions of each `cache_control` key and its
+/// value in the order of the text; `automatic` tells of a top-level mark, which covers all.
 pub(crate) fn read(
     text: &[u8],
     model: &str,
     sections: &[Range<usize>; 3],
+    marks: &[(usize, usize)],
     automatic: bool,
 ) -> Option<CacheMarks> {
-    let marks: Vec<_> = json::keys(text, QUOTED_KEY).collect();
     if marks.is_empty() {
         return None;
     }
@@ -56,7 +56,7 @@ pub(crate) fn read(
     let mut walk = Walk {
         text,
         sections,
-        marks: &marks,
+        marks,
         at: (0, sections[0].start),
     };
     let (near, far) = (last.min(conversation), last.max(conversation));

@@ -78,23 +78,6 @@ pub(crate) fn unescape(raw: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
 }
 
-/// Positions of the opening quote of every key that is written exactly as `quoted` (quotes
-/// included, no escapes), with the position where its value starts.
-pub(crate) fn keys<'a>(
-    text: &'a [u8],
-    quoted: &'a str,
-) -> impl Iterator<Item = (usize, usize)> + 'a {
-    memchr::memmem::find_iter(text, quoted.as_bytes()).filter_map(move |at| {
-        // Inside a string both quotes would be escaped; a string that merely ends this way has a
-        // backslash before the first.
-        if at > 0 && text[at - 1] == b'\\' {
-            return None;
-        }
-        let colon = skip_space(text, at + quoted.len());
-        (text.get(colon) == Some(&b':')).then(|| (at, skip_space(text, colon + 1)))
-    })
-}
-
 /// Characters of the JSON string whose opening quote is at `open` (an escape counts as one), and
 /// the position after it.
 pub(crate) fn count_chars(text: &[u8], open: usize) -> (u64, usize) {

@@ -9,6 +9,7 @@ pub mod body;
 pub mod cache_marks;
 pub mod error;
 mod json;
+mod json_check;
 pub mod models;
 pub mod patch;
 pub mod path;

@@ -22,24 +22,24 @@ pub struct ResourceRef {
     pub id: String,
 }
 
-const KEYS: [(&str, ResourceKind); 4] = [
-    ("\"file_id\"", ResourceKind::File),
-    ("\"container\"", ResourceKind::Container),
-    ("\"batch_id\"", ResourceKind::Batch),
-    ("\"skill_id\"", ResourceKind::Skill),
-];
+impl ResourceKind {
+    /// The kind that a key names, without its quotes and escapes.
+    pub(crate) fn of_key(key: &[u8]) -> Option<Self> {
+        Some(match key {
+            b"file_id" => Self::File,
+            b"container" => Self::Container,
+            b"batch_id" => Self::Batch,
+            b"skill_id" => Self::Skill,
+            _ => return None,
+        })
+    }
+}
 
-/// All references in `text`, sorted, each once. `text` is JSON that parsed.
-pub(crate) fn read(text: &str) -> Vec<ResourceRef> {
+/// All ids at the positions `values` of `text`, sorted, each once.
+pub(crate) fn read(text: &str, values: &[(ResourceKind, usize)]) -> Vec<ResourceRef> {
     let mut found = Found::default();
-    if may_hide_keys(text.as_bytes()) {
-        walk(text, &mut found);
-    } else {
-        for (quoted, kind) in KEYS {
-            for (_, value) in json::keys(text.as_bytes(), quoted) {
-                take(text, kind, value, &mut found);
-            }
-        }
+    for (kind, value) in values {
+        take(text, *kind, *value, &mut found);
     }
     let mut refs = found.refs;
     refs.sort_unstable();
@@ -53,36 +53,6 @@ struct Found {
     /// End of the last container object that was read: one inside another is not read again, or
     /// a deep nest of them would cost the square of its size.
     containers_end: usize,
-}
-
-/// Whether a letter or underscore is written as an escape anywhere, which no encoder does.
-fn may_hide_keys(text: &[u8]) -> bool {
-    [&b"\\u005"[..], b"\\u006", b"\\u007"]
-        .iter()
-        .any(|escape| memchr::memmem::find(text, escape).is_some())
-}
-
-/// Visits every key, whatever its spelling.
-fn walk(text: &str, found: &mut Found) {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(step) = memchr::memchr(b'"', &bytes[at..]) {
-        let open = at + step;
-        at = json::string_end(bytes, open);
-        let colon = json::skip_space(bytes, at);
-        if bytes.get(colon) != Some(&b':') {
-            continue;
-        }
-        let Some(key) = json::unescape(&text[open..at]) else {
-            continue;
-        };
-        let kind = KEYS
-            .iter()
-            .find(|(quoted, _)| quoted.trim_matches('"') == key);
-        if let Some((_, kind)) = kind {
-            take(text, *kind, json::skip_space(bytes, colon + 1), found);
-        }
-    }
 }
 
 /// Takes the id at `value`: a string, or for a container also an object with an `id`.

@@ -1,0 +1,9 @@
+//! The mock over real sockets.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails where it unwraps, helpers included"
+)]
+
+mod answers;
+mod client;
+mod faults;
