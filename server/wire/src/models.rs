@@ -65,20 +65,20 @@ fn unix_seconds(text: &str) -> Option<i64> {
 /// When [`built_in`] was last brought up to date.
 pub const BUILT_IN_AS_OF: &str = "2026-11-01";
 
+/// What `created_at` is where the release date is not known; the Messages API documents an epoch
+/// value for that case.
+const UNKNOWN: &str = "1970-01-01T00:00:00Z";
+
 /// The models known on [`BUILT_IN_AS_OF`], newest first. An id without a date is the alias where
-/// the dated name is not known; `created_at` is then the month of the announcement at best.
+/// the dated name is not known; a dated id's `created_at` is the date in it.
 pub fn built_in() -> Vec<Model> {
     [
-        ("claude-fable-5", "Claude Fable 5", "2026-06-01T00:00:00Z"),
-        ("claude-opus-5", "Claude Opus 5", "2026-06-01T00:00:00Z"),
-        ("claude-sonnet-5", "Claude Sonnet 5", "2026-06-01T00:00:00Z"),
-        ("claude-opus-4-7", "Claude Opus 4.7", "2026-04-01T00:00:00Z"),
-        (
-            "claude-sonnet-4-6",
-            "Claude Sonnet 4.6",
-            "2026-02-01T00:00:00Z",
-        ),
-        ("claude-opus-4-6", "Claude Opus 4.6", "2026-02-01T00:00:00Z"),
+        ("claude-fable-5", "Claude Fable 5", UNKNOWN),
+        ("claude-opus-5", "Claude Opus 5", UNKNOWN),
+        ("claude-sonnet-5", "Claude Sonnet 5", UNKNOWN),
+        ("claude-opus-4-7", "Claude Opus 4.7", UNKNOWN),
+        ("claude-sonnet-4-6", "Claude Sonnet 4.6", UNKNOWN),
+        ("claude-opus-4-6", "Claude Opus 4.6", UNKNOWN),
         (
             "claude-opus-4-5-20251101",
             "Claude Opus 4.5",
