@@ -1,1 +1,2 @@
 //! `troupe-server`.
+pub mod config;

@@ -1,0 +1,44 @@
+//! Which changed keys a running process cannot take over.
+//!
+//! Invariant: a key that is not in this table is live within a reload.
+
+use super::Config;
+
+type Changed = fn(&Config, &Config) -> bool;
+
+const NEEDS_RESTART: &[(&str, Changed)] = &[
+    ("server.bind", |a, b| a.server.bind != b.server.bind),
+    ("server.workers", |a, b| {
+        a.server.workers != b.server.workers
+    }),
+    ("server.threads", |a, b| {
+        a.server.threads != b.server.threads
+    }),
+    ("server.bodies_in_memory", |a, b| {
+        a.server.bodies_in_memory != b.server.bodies_in_memory
+    }),
+    ("storage.url", |a, b| a.storage.url != b.storage.url),
+    ("secrets.key_file", |a, b| {
+        a.secrets.key_file != b.secrets.key_file
+    }),
+    ("secrets.key", |a, b| a.secrets.key != b.secrets.key),
+    ("sessions.max", |a, b| a.sessions.max != b.sessions.max),
+    ("admin.enabled", |a, b| a.admin.enabled != b.admin.enabled),
+    ("telemetry.log.format", |a, b| {
+        a.telemetry.log.format != b.telemetry.log.format
+    }),
+    ("telemetry.metrics.enabled", |a, b| {
+        a.telemetry.metrics.enabled != b.telemetry.metrics.enabled
+    }),
+    ("telemetry.metrics.bind", |a, b| {
+        a.telemetry.metrics.bind != b.telemetry.metrics.bind
+    }),
+];
+
+/// The changed keys that hold only after a restart.
+pub fn diff_needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let changed = NEEDS_RESTART
+        .iter()
+        .filter(|(_, differs)| differs(old, new));
+    changed.map(|(key, _)| *key).collect()
+}
