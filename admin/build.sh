@@ -5,7 +5,9 @@
 # 4 no compiler for wasm32 and none could be installed.
 #
 # TROUPE_WASM=rustup|debian picks the compiler; by default the first that works is taken.
-set -euo pipefail
+set -Eeuo pipefail
+# A step's own code, such as cargo's 101, must not be taken for one of ours.
+trap 'exit 1' ERR
 
 admin=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$admin")
