@@ -1,1 +1,31 @@
-//! `troupe-upstream`.
+//! Adapters to what lies upstream: the data path's client, the header filters, the meaning of an answer, the probe.
+//!
+//! Invariant: the client's credential never goes up and the account's headers never come down; no redirect is followed;
+//! an answer that is dropped closes its connection, and only one that was read to its end is re-used.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod base_url;
+pub mod body;
+pub mod classify;
+pub mod client;
+pub mod error;
+pub mod facts;
+pub mod headers;
+pub mod probe;
+pub mod send;
+pub mod tls;
+mod transport;
+mod wording;
+
+pub use base_url::{BaseUrl, BaseUrlError, Target};
+pub use body::{AnswerBody, Body};
+pub use classify::{Retry, classify, is_relayable, retryable};
+pub use client::UpstreamClient;
+pub use error::{BodyError, ConnectFault, Fate, SendError};
+pub use facts::{Facts, RateLimits};
+pub use headers::{AccountHeaders, AccountHeadersError};
+pub use probe::Prober;
+pub use send::{UpstreamAnswer, UpstreamRequest, send};
+
+/// What the gateway calls itself where the client sent no `user-agent`.
+pub const USER_AGENT: &str = concat!("troupe/", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,298 @@
+//! What an answer's headers say, noted while they are filtered.
+//!
+//! Invariant: garbage is `None`, never an error and never a long pause: `retry-after` is bounded to eight days.
+
+use actix_http::header::{HeaderName, HeaderValue};
+
+/// `retry-after` beyond this is cut to it.
+pub const RETRY_AFTER_MAX_MS: u64 = 8 * 24 * 3600 * 1000;
+
+/// How an answer's body is coded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coding {
+    #[default]
+    Identity,
+    Gzip,
+    Deflate,
+    Brotli,
+    /// One that is not spoken here, or several.
+    Other,
+}
+
+/// Facts of one answer's head.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The upstream's `request-id`.
+    pub request_id: Option<HeaderValue>,
+    pub content_type: Option<HeaderValue>,
+    /// Of the body as it is handed over; `None` when unknown, or decoded here.
+    pub content_length: Option<u64>,
+    /// From when the answer came, at most [`RETRY_AFTER_MAX_MS`].
+    pub retry_after_ms: Option<u64>,
+    /// `x-should-retry`.
+    pub should_retry: Option<bool>,
+    pub rate_limits: RateLimits,
+    pub(crate) coding: Coding,
+    /// The body's end can be told from its start.
+    pub(crate) framed: bool,
+}
+
+// === impl Facts ===
+
+impl Facts {
+    /// Is the body a stream of events?
+    #[must_use]
+    pub fn is_event_stream(&self) -> bool {
+        self.content_type.as_ref().is_some_and(|value| {
+            let kind = value
+                .as_bytes()
+                .split(|byte| *byte == b';')
+                .next()
+                .unwrap_or_default();
+            kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+        })
+    }
+
+    pub(crate) fn note(&mut self, name: &HeaderName, value: &HeaderValue, now_ms: u64) {
+        match name.as_str() {
+            "request-id" => self.request_id = Some(value.clone()),
+            "content-type" => self.content_type = Some(value.clone()),
+            "content-length" => {
+                self.content_length = text(value).trim().parse().ok();
+                self.framed |= self.content_length.is_some();
+            }
+            "transfer-encoding" => {
+                self.framed |= value
+                    .as_bytes()
+                    .trim_ascii()
+                    .eq_ignore_ascii_case(b"chunked");
+            }
+            "content-encoding" => self.coding = self.coding.and(value),
+            "retry-after" => self.retry_after_ms = retry_after_ms(text(value), now_ms),
+            "x-should-retry" => self.should_retry = text(value).trim().parse().ok(),
+            other => {
+                if other.starts_with(RateLimits::PREFIX) {
+                    self.rate_limits.0.push((name.clone(), value.clone()));
+                }
+            }
+        }
+    }
+}
+
+impl Coding {
+    fn and(self, value: &HeaderValue) -> Self {
+        let one = match text(value).trim().to_ascii_lowercase().as_str() {
+            "" | "identity" => return self,
+            "gzip" | "x-gzip" => Self::Gzip,
+            "deflate" => Self::Deflate,
+            "br" => Self::Brotli,
+            _ => Self::Other,
+        };
+        if self == Self::Identity {
+            one
+        } else {
+            Self::Other
+        }
+    }
+}
+
+fn text(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or_default()
+}
+
+/// Seconds or an HTTP date (RFC 9110 §10.2.3) as milliseconds from now.
+fn retry_after_ms(value: &str, now_ms: u64) -> Option<u64> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Digits that do not fit are a number too large: cut like any other.
+        let seconds = value.parse::<u64>().unwrap_or(u64::MAX);
+        return Some(seconds.saturating_mul(1000).min(RETRY_AFTER_MAX_MS));
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(value)
+        .ok()?;
+    let at_ms = u64::try_from(at.as_millisecond()).ok()?;
+    Some(at_ms.saturating_sub(now_ms).min(RETRY_AFTER_MAX_MS))
+}
+
+/// The `anthropic-ratelimit-*` headers of one answer, parsed when asked.
+#[derive(Clone, Debug, Default)]
+pub struct RateLimits(Vec<(HeaderName, HeaderValue)>);
+
+/// One of the plain limits: `requests`, `tokens`, `input-tokens`, `output-tokens`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitFacts {
+    pub limit: Option<u64>,
+    pub remaining: Option<u64>,
+    /// Milliseconds since the Unix epoch.
+    pub reset_ms: Option<u64>,
+}
+
+// === impl RateLimits ===
+
+impl RateLimits {
+    const PREFIX: &str = "anthropic-ratelimit-";
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each header after the common prefix with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str().trim_start_matches(Self::PREFIX), text(value)))
+    }
+
+    /// By the header's name after the common prefix, such as `unified-5h-utilization`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
+    }
+
+    /// `None` when nothing of that limit was sent.
+    #[must_use]
+    pub fn limit(&self, name: &str) -> Option<LimitFacts> {
+        let part = |what: &str| {
+            let wanted = |known: &str| {
+                known
+                    .strip_prefix(name)?
+                    .strip_prefix('-')
+                    .map(|rest| rest == what)
+            };
+            self.iter()
+                .find(|(known, _)| wanted(known) == Some(true))
+                .map(|(_, value)| value)
+        };
+        let facts = LimitFacts {
+            limit: part("limit").and_then(|value| value.parse().ok()),
+            remaining: part("remaining").and_then(|value| value.parse().ok()),
+            reset_ms: part("reset").and_then(|value| {
+                let at: jiff::Timestamp = value.parse().ok()?;
+                u64::try_from(at.as_millisecond()).ok()
+            }),
+        };
+        (facts.limit.is_some() || facts.remaining.is_some()).then_some(facts)
+    }
+
+    /// Does a refusal concern one model only? True when a model's own window is rejected and none of the account's is.
+    #[must_use]
+    pub fn is_model_scoped(&self) -> bool {
+        let (mut of_model, mut of_account) = (false, false);
+        for (name, _) in self.iter().filter(|(_, value)| *value == "rejected") {
+            let Some(window) = name
+                .strip_prefix("unified-")
+                .and_then(|rest| rest.strip_suffix("-status"))
+            else {
+                continue;
+            };
+            match window {
+                "5h" | "7d" | "overage" => of_account = true,
+                _ => of_model = true,
+            }
+        }
+        of_model && !of_account
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_and_bounded() {
+        let now_ms = 784_111_777_000; // Sun, 06 Nov 1994 08:49:37 GMT
+        for (value, ms) in [
+            ("0", Some(0)),
+            ("23", Some(23_000)),
+            (" 5 ", Some(5_000)),
+            ("1555200", Some(RETRY_AFTER_MAX_MS)),
+            ("99999999999999999999999", Some(RETRY_AFTER_MAX_MS)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30_000)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
+            ("Sat, 06 Nov 2094 08:49:00 GMT", Some(RETRY_AFTER_MAX_MS)),
+            ("", None),
+            ("-5", None),
+            ("1.5", None),
+            ("soon", None),
+            ("12s", None),
+            ("2026-02-24T10:00:00Z", None),
+        ] {
+            assert_eq!(retry_after_ms(value, now_ms), ms, "{value:?}");
+        }
+    }
+
+    fn limits(pairs: &[(&'static str, &'static str)]) -> RateLimits {
+        let mut facts = Facts::default();
+        for (name, value) in pairs {
+            facts.note(
+                &HeaderName::from_static(name),
+                &HeaderValue::from_static(value),
+                0,
+            );
+        }
+        facts.rate_limits
+    }
+
+    #[test]
+    fn limits_are_parsed_when_asked() {
+        let read = limits(&[
+            ("anthropic-ratelimit-tokens-limit", "100"),
+            ("anthropic-ratelimit-tokens-remaining", "7"),
+            ("anthropic-ratelimit-tokens-reset", "1970-01-01T00:01:00Z"),
+            ("anthropic-ratelimit-input-tokens-limit", "9"),
+            ("anthropic-ratelimit-unified-5h-utilization", "0.5"),
+            ("x-other", "1"),
+        ]);
+        let tokens = LimitFacts {
+            limit: Some(100),
+            remaining: Some(7),
+            reset_ms: Some(60_000),
+        };
+        assert_eq!(read.limit("tokens"), Some(tokens));
+        assert_eq!(read.limit("input-tokens").unwrap().limit, Some(9));
+        assert_eq!(read.limit("requests"), None);
+        assert_eq!(read.get("unified-5h-utilization"), Some("0.5"));
+        assert_eq!(read.iter().count(), 5);
+    }
+
+    #[test]
+    fn a_models_window_scopes_the_refusal() {
+        let (all, week) = (
+            "anthropic-ratelimit-unified-status",
+            "anthropic-ratelimit-unified-7d-status",
+        );
+        let model = "anthropic-ratelimit-unified-7d_opus-status";
+        assert!(
+            limits(&[(all, "rejected"), (week, "allowed"), (model, "rejected")]).is_model_scoped()
+        );
+        assert!(
+            !limits(&[(all, "rejected"), (week, "rejected"), (model, "rejected")])
+                .is_model_scoped()
+        );
+        assert!(
+            !limits(&[(all, "rejected"), (week, "allowed"), (model, "allowed")]).is_model_scoped()
+        );
+        assert!(!limits(&[]).is_model_scoped());
+    }
+
+    #[test]
+    fn event_streams_are_recognised() {
+        for (value, is) in [
+            ("text/event-stream", true),
+            ("Text/Event-Stream; charset=utf-8", true),
+            ("application/json", false),
+            ("text/event-streams", false),
+        ] {
+            let facts = Facts {
+                content_type: Some(HeaderValue::from_static(value)),
+                ..Facts::default()
+            };
+            assert_eq!(facts.is_event_stream(), is, "{value}");
+        }
+        assert!(!Facts::default().is_event_stream());
+    }
+}

@@ -1,0 +1,163 @@
+//! The same over TLS.
+
+use std::sync::Arc;
+
+use rustls::{RootCertStore, ServerConfig, crypto::ring};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::*;
+
+struct Secure {
+    upstream: Upstream,
+    acceptor: TlsAcceptor,
+    client: UpstreamClient,
+    base: String,
+}
+
+impl Secure {
+    async fn start() -> Self {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key =
+            rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let tls = crate::tls::data_path(Arc::new(roots)).unwrap();
+        let upstream = Upstream::start().await;
+        let base = upstream
+            .base
+            .replace("http://127.0.0.1", "https://localhost");
+        Self {
+            upstream,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            client: UpstreamClient::with_tls(Settings::default(), tls),
+            base,
+        }
+    }
+
+    async fn accept(&self) -> Peer<TlsStream<TcpStream>> {
+        let tcp = self.upstream.accept().await.stream;
+        let stream = self.acceptor.accept(tcp).await.unwrap();
+        Peer {
+            stream,
+            unread: Vec::new(),
+        }
+    }
+
+    async fn exchange(&self, reply: &[u8]) -> (UpstreamAnswer, Peer<TlsStream<TcpStream>>) {
+        let serve = async {
+            let mut peer = self.accept().await;
+            peer.request().await;
+            peer.write(reply).await;
+            peer
+        };
+        let (answer, peer) = tokio::join!(send(&self.client, post(&self.base)), serve);
+        (answer.unwrap(), peer)
+    }
+}
+
+#[actix_rt::test]
+async fn http_1_is_spoken_and_connections_are_reused() {
+    let secure = Secure::start().await;
+    let reply = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    let (answer, mut peer) = secure.exchange(reply).await;
+    assert_eq!(
+        peer.stream.get_ref().1.alpn_protocol(),
+        Some(&b"http/1.1"[..])
+    );
+    assert_eq!(read_all(answer).await.unwrap(), b"ok");
+    let serve = async {
+        peer.request().await;
+        peer.write(reply).await;
+    };
+    let (answer, ()) = tokio::join!(send(&secure.client, post(&secure.base)), serve);
+    assert!(answer.unwrap().reused);
+}
+
+#[actix_rt::test]
+async fn a_dropped_answer_closes_at_once() {
+    let secure = Secure::start().await;
+    let (answer, mut peer) = secure
+        .exchange(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        .await;
+    drop(answer);
+    let took = peer.closed().await;
+    assert!(took < PROMPT, "{took:?}");
+}
+
+#[actix_rt::test]
+async fn truncation_is_seen_behind_an_orderly_goodbye_too() {
+    for orderly in [true, false] {
+        let secure = Secure::start().await;
+        let reply = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n";
+        let (answer, mut peer) = secure.exchange(reply).await;
+        if orderly {
+            peer.stream.shutdown().await.unwrap();
+        }
+        drop(peer);
+        assert_eq!(
+            read_all(answer).await.unwrap_err(),
+            BodyError::Truncated,
+            "{orderly}"
+        );
+    }
+}
+
+#[actix_rt::test]
+async fn an_end_with_the_connection_is_whole() {
+    let secure = Secure::start().await;
+    let reply = b"HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let (answer, mut peer) = secure.exchange(reply).await;
+    peer.stream.shutdown().await.unwrap();
+    drop(peer);
+    assert_eq!(read_all(answer).await.unwrap(), b"ok");
+}
+
+#[actix_rt::test]
+async fn resets_of_reused_connections_are_told() {
+    let secure = Secure::start().await;
+    let (answer, mut peer) = secure
+        .exchange(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        .await;
+    read_all(answer).await.unwrap();
+    let serve = async move {
+        peer.request().await;
+        peer.stream.shutdown().await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(send(&secure.client, post(&secure.base)), serve);
+    assert_eq!(
+        answer.unwrap_err(),
+        SendError::ResetBeforeHead { reused: true }
+    );
+}
+
+#[actix_rt::test]
+async fn an_unknown_certificate_is_refused() {
+    let (secure, other) = (Secure::start().await, Secure::start().await);
+    let serve = async {
+        let tcp = secure.upstream.accept().await.stream;
+        assert!(secure.acceptor.accept(tcp).await.is_err());
+    };
+    let (answer, ()) = tokio::join!(send(&other.client, post(&secure.base)), serve);
+    let err = answer.unwrap_err();
+    assert!(matches!(err, SendError::Tls(_)), "{err:?}");
+}
+
+#[actix_rt::test]
+async fn no_tls_on_the_other_side() {
+    let secure = Secure::start().await;
+    let serve = async {
+        let mut peer = secure.upstream.accept().await;
+        peer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    };
+    let (answer, ()) = tokio::join!(send(&secure.client, post(&secure.base)), serve);
+    let err = answer.unwrap_err();
+    assert!(matches!(err, SendError::Tls(_)), "{err:?}");
+}
