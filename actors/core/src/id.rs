@@ -141,7 +141,12 @@ mod tests {
         assert!(old.to_string() < new.to_string());
         assert!(old.to_string().starts_with("req_01"), "{old}");
         assert_eq!(RequestId::parse(&old.to_string()), Some(old));
-        for bad in ["", "req_", "req_zzzzzzzzzzzzzzzzzzzzzzzzzz", "msg_0000000000000000000000000"] {
+        for bad in [
+            "",
+            "req_",
+            "req_zzzzzzzzzzzzzzzzzzzzzzzzzz",
+            "msg_0000000000000000000000000",
+        ] {
             assert_eq!(RequestId::parse(bad), None, "{bad}");
         }
     }

@@ -35,6 +35,26 @@ impl ResourceKind {
     }
 }
 
+/// All ids in a body that may be any JSON object, sorted, each once; none in what is not one.
+#[must_use]
+pub fn in_body(body: &[u8]) -> Vec<ResourceRef> {
+    let Ok(text) = std::str::from_utf8(body) else {
+        return Vec::new();
+    };
+    let mut values = Vec::new();
+    let is_object = crate::json_check::object(text.as_bytes(), |_, start, end, value| {
+        let name = json::unescape(&text[start..end]);
+        if let Some(kind) = name.and_then(|name| ResourceKind::of_key(name.as_bytes())) {
+            values.push((kind, value));
+        }
+    });
+    if is_object {
+        read(text, &values)
+    } else {
+        Vec::new()
+    }
+}
+
 /// All ids at the positions `values` of `text`, sorted, each once.
 pub(crate) fn read(text: &str, values: &[(ResourceKind, usize)]) -> Vec<ResourceRef> {
     let mut found = Found::default();
@@ -79,5 +99,21 @@ fn take(text: &str, kind: ResourceKind, value: usize, found: &mut Found) {
             });
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_any_object_are_found() {
+        let body = concat!(
+            r#"{"requests":[{"content":[{"f\u0069le_id":"file_1"},{"file_id":"file_1"}],"#,
+            r#""container":{"id":"c_1"}}]}"#
+        );
+        let ids: Vec<_> = in_body(body.as_bytes()).into_iter().map(|r| r.id).collect();
+        assert_eq!(ids, ["file_1", "c_1"]);
+        assert!(in_body(b"[]").is_empty() && in_body(b"{\"file_id\":\"f\"").is_empty());
     }
 }

@@ -261,6 +261,8 @@ impl Account {
                 },
                 turn,
             ),
+            // Without a model the fault is the path's (a file that is not there), not the account's.
+            Verdict::Forbidden | Verdict::NoModel if report.model.is_none() => {}
             Verdict::Forbidden | Verdict::NoModel => {
                 self.cool(now, report.model, AVOID_MODEL_MS, false);
                 turn.publish();

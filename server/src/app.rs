@@ -1,0 +1,247 @@
+//! The composition root: from a loaded configuration to a gateway that can serve. `main`, the tests and the bench use
+//! the same.
+//!
+//! Invariant: everything is built before anything listens; a fault here names what to do and leaves nothing running.
+
+mod sections;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use troupe_actors::{Clock, Directory, DirectoryConfig, Tree};
+use troupe_core::AccountId;
+use troupe_core::account::AccountState;
+use troupe_core::port::StoreError;
+use troupe_storage::crypt::{CryptError, KeyFileError, Keyring, MasterKey};
+use troupe_storage::{Backend, OpenError};
+
+use crate::config::{Config, Loaded, Reloader};
+use crate::gateway::Gateway;
+use crate::ops::keys::CreateKey;
+use crate::ops::{Declared, OpError, Operation, Operations, UpstreamProber, credential};
+use crate::plan::Plan;
+use crate::telemetry::{LogFilter, Telemetry};
+
+/// Why a gateway could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    #[error(transparent)]
+    Crypt(#[from] CryptError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Operation(String),
+    #[error(
+        "the store belongs to master key {0}, but there is no key file; give that key by secrets.key_file or TROUPE_SECRETS__KEY"
+    )]
+    KeyFileMissing(String),
+}
+
+impl From<OpError> for StartError {
+    fn from(error: OpError) -> Self {
+        Self::Operation(error.to_string())
+    }
+}
+
+/// A gateway, built and not yet listening.
+#[derive(Debug)]
+pub struct App {
+    pub gateway: Arc<Gateway>,
+    pub operations: Operations,
+    pub backend: Backend,
+    pub reloader: Reloader,
+    pub first_key: FirstKey,
+}
+
+/// What the operator is told about the key that the gateway made itself.
+#[derive(Debug)]
+pub enum FirstKey {
+    /// Made at this start: the secret, shown this once.
+    Made(secrecy::SecretString),
+    /// Made at an earlier one: its prefix.
+    Known(String),
+    /// There are other keys.
+    Other,
+}
+
+/// Name of the key that a gateway without keys makes for itself.
+pub const DEFAULT_KEY: &str = "default";
+
+impl App {
+    /// Builds everything. Must be called in an actix system; `io` runs effects and the control socket.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn build(
+        loaded: &Loaded,
+        log: LogFilter,
+        cwd: PathBuf,
+        io: tokio::runtime::Handle,
+    ) -> Result<Self, StartError> {
+        let config = &loaded.config;
+        let backend = troupe_storage::open(&config.storage.url.to_string(), &cwd)?;
+        let keyring = keyring(config, &backend, &cwd).await?;
+        let prober = Arc::new(UpstreamProber::new());
+        let tree = Tree::start(Clock::system(), io);
+        let directory = Directory::start(
+            tree,
+            backend.stores.clone(),
+            prober.clone(),
+            directory_config(config),
+        );
+        let plan = Plan::compile(config);
+        let telemetry = Arc::new(Telemetry::start(plan.models.iter().map(|m| m.id.clone())));
+        let hasher = Arc::new(keyring.hasher);
+        let gateway = Gateway::new(
+            Arc::clone(&directory),
+            backend.stores.clone(),
+            Arc::clone(&hasher),
+            plan,
+            telemetry,
+        );
+        let declared = Arc::new(ArcSwap::from_pointee(
+            declare(loaded, &backend, &hasher).await?,
+        ));
+        let operations = Operations::new(
+            backend.stores.clone(),
+            Arc::new(keyring.vault),
+            hasher,
+            Arc::clone(&declared),
+            prober,
+        )
+        .live(Arc::clone(&directory));
+        publish(&operations, &directory).await?;
+        let first_key = first_key(&operations).await?;
+        let reloader = Reloader::new(config.clone())
+            .with(Arc::new(sections::PlanSection(Arc::clone(&gateway))))
+            .with(Arc::new(sections::DeclaredSection::new(
+                &operations,
+                Arc::clone(&directory),
+                loaded,
+            )))
+            .with(Arc::new(sections::LogSection(log)));
+        Ok(Self {
+            gateway,
+            operations,
+            backend,
+            reloader,
+            first_key,
+        })
+    }
+}
+
+async fn keyring(
+    config: &Config,
+    backend: &Backend,
+    cwd: &std::path::Path,
+) -> Result<Keyring, StartError> {
+    let file = cwd.join(&config.secrets.key_file);
+    let master = match &config.secrets.key {
+        Some(key) => MasterKey::parse(key.expose())?,
+        // A store that has a master key gets no new one: nothing in it could be opened.
+        None if !file.exists() => match backend.stores.meta.get("master_key_id").await? {
+            Some(id) => {
+                return Err(StartError::KeyFileMissing(
+                    String::from_utf8_lossy(&id).into_owned(),
+                ));
+            }
+            None => MasterKey::load_or_create(&file)?,
+        },
+        None => MasterKey::load(&file)?,
+    };
+    Ok(Keyring::open(backend.stores.meta.as_ref(), &master).await?)
+}
+
+fn directory_config(config: &Config) -> DirectoryConfig {
+    DirectoryConfig {
+        session_idle: config.sessions.idle_timeout.get(),
+        max_sessions: usize::try_from(config.sessions.max.min(config.routing.affinity.max_entries))
+            .unwrap_or(usize::MAX),
+        affinity_ttl: config.routing.affinity.ttl.get(),
+        log_retention: config.request_log.retention.get(),
+        ..DirectoryConfig::default()
+    }
+}
+
+/// What the file declares, and the account of `ANTHROPIC_API_KEY` when there is no other.
+async fn declare(
+    loaded: &Loaded,
+    backend: &Backend,
+    hasher: &troupe_storage::crypt::KeyHasher,
+) -> Result<Declared, StoreError> {
+    let mut declared = Declared::new(&loaded.config, loaded.file.as_deref(), hasher);
+    if let Some(account) = &loaded.env_account
+        && declared.accounts.is_empty()
+        && backend.stores.accounts.list().await?.is_empty()
+    {
+        declared
+            .accounts
+            .extend(crate::ops::declared::DeclaredAccount::new(
+                account,
+                "ANTHROPIC_API_KEY".into(),
+                hasher,
+            ));
+    }
+    Ok(declared)
+}
+
+/// Publishes what is stored and what is declared.
+async fn publish(operations: &Operations, directory: &Arc<Directory>) -> Result<(), StartError> {
+    let stores = &operations.stores;
+    let mut states: HashMap<AccountId, AccountState> = stores
+        .accounts
+        .states()
+        .await?
+        .into_iter()
+        .map(|s| (s.id, s))
+        .collect();
+    let declared = operations.declared.load_full();
+    let mut keys: Vec<_> = stores
+        .keys
+        .list()
+        .await?
+        .into_iter()
+        .filter(|k| k.revoked_ms.is_none())
+        .collect();
+    keys.extend(declared.keys.iter().cloned());
+    directory.put_keys(keys, &[]);
+    let mut seeds = Vec::new();
+    for record in stores.accounts.list().await? {
+        let state = states.remove(&record.id);
+        seeds.push(credential::seed(&operations.vault, record, state)?);
+    }
+    seeds.extend(
+        declared
+            .accounts
+            .iter()
+            .map(|account| account.seed(states.remove(&account.record.id))),
+    );
+    directory.put_accounts(seeds, &[]);
+    Ok(())
+}
+
+async fn first_key(operations: &Operations) -> Result<FirstKey, StartError> {
+    let stored = operations.stores.keys.list().await?;
+    if let Some(default) = stored
+        .iter()
+        .find(|k| k.name == DEFAULT_KEY && k.revoked_ms.is_none())
+    {
+        return Ok(FirstKey::Known(default.prefix.clone()));
+    }
+    if !stored.is_empty() || !operations.declared.load().keys.is_empty() {
+        return Ok(FirstKey::Other);
+    }
+    let create = CreateKey {
+        name: DEFAULT_KEY.into(),
+        ..CreateKey::default()
+    };
+    Ok(FirstKey::Made(
+        create.run(&operations.acting_as("system")).await?.secret,
+    ))
+}

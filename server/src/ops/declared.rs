@@ -1,0 +1,194 @@
+//! What the configuration file declares: keys and accounts that only the file changes.
+//!
+//! Invariant: their ids follow from their names, so what is learnt about them outlives a restart; nothing here is ever
+//! stored.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use troupe_actors::directory::AccountSeed;
+use troupe_core::account::{self, AccountRecord, AccountState, AuthScheme, Credential};
+use troupe_core::key::{self, KeyLimits, KeyRecord, ResourceScope};
+use troupe_core::port::{AccountStore, StoreError};
+use troupe_core::{AccountId, KeyId};
+use troupe_storage::crypt::{KeyHasher, display_prefix};
+use troupe_upstream::BaseUrl;
+
+use super::{ErrorCode, OpError};
+use crate::config::{self, Config, Loaded};
+
+/// Declared keys and accounts, as records.
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    pub keys: Vec<KeyRecord>,
+    pub accounts: Vec<DeclaredAccount>,
+    /// Where they are declared, for messages.
+    place: Arc<str>,
+}
+
+/// An account that is not in the store.
+#[derive(Clone, Debug)]
+pub struct DeclaredAccount {
+    pub record: AccountRecord,
+    pub credential: Arc<Credential>,
+    /// The file or the variable that declares it.
+    pub place: Arc<str>,
+}
+
+impl Declared {
+    #[must_use]
+    pub fn new(config: &Config, file: Option<&Path>, hasher: &KeyHasher) -> Self {
+        let place: Arc<str> = file
+            .map_or("the configuration".into(), |file| {
+                file.display().to_string()
+            })
+            .into();
+        let keys = config.keys.iter().filter_map(|key| key_record(key, hasher));
+        let accounts = config.accounts.iter();
+        Self {
+            keys: keys.collect(),
+            accounts: accounts
+                .filter_map(|account| DeclaredAccount::new(account, Arc::clone(&place), hasher))
+                .collect(),
+            place,
+        }
+    }
+
+    /// As [`Declared::new`], and the account of `ANTHROPIC_API_KEY` when there is no other, declared or stored.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn of_loaded(
+        loaded: &Loaded,
+        accounts: &dyn AccountStore,
+        hasher: &KeyHasher,
+    ) -> Result<Self, StoreError> {
+        let mut declared = Self::new(&loaded.config, loaded.file.as_deref(), hasher);
+        if let Some(account) = &loaded.env_account
+            && declared.accounts.is_empty()
+            && accounts.list().await?.is_empty()
+        {
+            let place = "the environment (ANTHROPIC_API_KEY)".into();
+            declared
+                .accounts
+                .extend(DeclaredAccount::new(account, place, hasher));
+        }
+        Ok(declared)
+    }
+
+    #[must_use]
+    pub fn key(&self, name: &str) -> Option<&KeyRecord> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    #[must_use]
+    pub fn account(&self, name: &str) -> Option<&DeclaredAccount> {
+        self.accounts
+            .iter()
+            .find(|account| account.record.name == name)
+    }
+
+    pub(super) fn refuse_key(&self, name: &str) -> Result<(), OpError> {
+        match self.key(name) {
+            Some(_) => Err(is_declared("key", name, &self.place)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn refuse_account(&self, name: &str) -> Result<(), OpError> {
+        match self.account(name) {
+            Some(account) => Err(is_declared("account", name, &account.place)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_declared(what: &str, name: &str, place: &str) -> OpError {
+    let message = format!("{what} {name} is declared in {place}; change it there");
+    OpError::new(ErrorCode::Declared, message)
+}
+
+impl DeclaredAccount {
+    /// `None` without a credential, which a loaded configuration never lacks.
+    #[must_use]
+    pub fn new(account: &config::Account, place: Arc<str>, hasher: &KeyHasher) -> Option<Self> {
+        let secret = account.api_key.as_ref()?.as_secret_string();
+        let auth = match account.auth {
+            config::AccountAuth::XApiKey => AuthScheme::XApiKey,
+            config::AccountAuth::Bearer => AuthScheme::Bearer,
+        };
+        let headers = account.headers.iter();
+        let base_url = BaseUrl::parse(&account.base_url);
+        let record = AccountRecord {
+            id: AccountId::declared(&account.name),
+            name: account.name.clone(),
+            kind: match account.kind {
+                config::AccountKind::ApiKey => account::AccountKind::ApiKey,
+            },
+            base_url: base_url.map_or(account.base_url.clone(), |url| url.as_str().to_owned()),
+            auth,
+            // Not a box: a fingerprint, by which the actor sees that the credential is a new one.
+            sealed: hasher.hash(secret.expose_secret().as_bytes()).0.to_vec(),
+            headers: headers
+                .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+                .collect(),
+            models: account.models.clone(),
+            concurrent: account.concurrent,
+            enabled: true,
+            created_ms: 0,
+            updated_ms: 0,
+            version: 0,
+        };
+        let credential = Arc::new(Credential {
+            scheme: auth,
+            secret: secret.clone(),
+        });
+        Some(Self {
+            record,
+            credential,
+            place,
+        })
+    }
+
+    #[must_use]
+    pub fn seed(&self, state: Option<AccountState>) -> AccountSeed {
+        AccountSeed {
+            record: self.record.clone(),
+            credential: Arc::clone(&self.credential),
+            state,
+        }
+    }
+}
+
+fn key_record(key: &config::Key, hasher: &KeyHasher) -> Option<KeyRecord> {
+    let secret = key.secret.as_ref()?.expose();
+    let hash = hasher.hash(secret.as_bytes());
+    let expires = key.expires.map(|at| at.as_millisecond());
+    Some(KeyRecord {
+        id: KeyId::declared(&key.name),
+        name: key.name.clone(),
+        hash,
+        prefix: display_prefix(secret, &hash),
+        owner: key.owner.clone(),
+        group: key.group.clone(),
+        endpoints: match &key.endpoints {
+            config::Endpoints::Default => key::Endpoints::Default,
+            config::Endpoints::All => key::Endpoints::All,
+            config::Endpoints::Paths(paths) => key::Endpoints::Only(paths.clone()),
+        },
+        resources: match key.resources {
+            config::Resources::Own => ResourceScope::Own,
+            config::Resources::All => ResourceScope::All,
+        },
+        limits: KeyLimits {
+            concurrent: key.limits.concurrent,
+        },
+        enabled: true,
+        expires_ms: expires.map(|at| u64::try_from(at).unwrap_or_default()),
+        revoked_ms: None,
+        created_ms: 0,
+        updated_ms: 0,
+        version: 0,
+    })
+}

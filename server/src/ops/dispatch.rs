@@ -1,0 +1,54 @@
+//! Operations by name, with JSON in and out: for the control socket.
+
+use serde_json::Value;
+
+use super::accounts::{
+    AddAccount, DisableAccount, EnableAccount, ListAccounts, RemoveAccount, ShowAccount,
+    TestAccount,
+};
+use super::keys::{
+    CreateKey, DisableKey, EnableKey, ListKeys, RevokeKey, RotateKey, ShowKey, UpdateKey,
+};
+use super::{ErrorCode, OpError, Operation, Operations};
+
+/// Runs the operation called `name`.
+///
+/// # Errors
+/// The operation's own; `NotAvailable` for a name that this version does not know; `Invalid` for an input of another
+/// shape (whose message quotes no value).
+pub async fn dispatch(ops: &Operations, name: &str, input: Value) -> Result<Value, OpError> {
+    match name {
+        AddAccount::NAME => run::<AddAccount>(ops, input).await,
+        ListAccounts::NAME => run::<ListAccounts>(ops, input).await,
+        ShowAccount::NAME => run::<ShowAccount>(ops, input).await,
+        TestAccount::NAME => run::<TestAccount>(ops, input).await,
+        EnableAccount::NAME => run::<EnableAccount>(ops, input).await,
+        DisableAccount::NAME => run::<DisableAccount>(ops, input).await,
+        RemoveAccount::NAME => run::<RemoveAccount>(ops, input).await,
+        CreateKey::NAME => run::<CreateKey>(ops, input).await,
+        ListKeys::NAME => run::<ListKeys>(ops, input).await,
+        ShowKey::NAME => run::<ShowKey>(ops, input).await,
+        UpdateKey::NAME => run::<UpdateKey>(ops, input).await,
+        RotateKey::NAME => run::<RotateKey>(ops, input).await,
+        EnableKey::NAME => run::<EnableKey>(ops, input).await,
+        DisableKey::NAME => run::<DisableKey>(ops, input).await,
+        RevokeKey::NAME => run::<RevokeKey>(ops, input).await,
+        _ => Err(OpError::new(
+            ErrorCode::NotAvailable,
+            "the running gateway does not know this command; it may be of another version: restart it with this one",
+        )),
+    }
+}
+
+async fn run<O: Operation>(ops: &Operations, input: Value) -> Result<Value, OpError> {
+    // serde's messages can quote what was sent, and that may be a secret.
+    let operation: O = serde_json::from_value(input).map_err(|_| {
+        OpError::invalid(format!(
+            "{}: a field is missing or of the wrong type",
+            O::NAME
+        ))
+    })?;
+    let outcome = operation.run(ops).await?;
+    serde_json::to_value(outcome)
+        .map_err(|error| OpError::new(ErrorCode::Internal, error.to_string()))
+}

@@ -1,0 +1,82 @@
+//! Why an operation was not done, in one line that says what to do.
+
+use serde::{Deserialize, Serialize};
+use troupe_core::port::StoreError;
+use troupe_storage::crypt::CryptError;
+
+/// What went wrong, for programs. Open: a newer gateway may know more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The request itself is wrong.
+    Invalid,
+    /// Right, but of a later version.
+    NotAvailable,
+    NotFound,
+    /// A name or a secret is taken, or the row changed meanwhile.
+    Conflict,
+    /// The configuration file owns it.
+    Declared,
+    /// The store did not take it; nothing was changed.
+    StoreUnavailable,
+    /// The store failed while writing; the change may be there.
+    Unknown,
+    #[serde(other)]
+    Internal,
+}
+
+/// An operation that was not done (or, with [`ErrorCode::Unknown`], perhaps done).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct OpError {
+    pub code: ErrorCode,
+    pub message: String,
+}
+
+impl OpError {
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Invalid, message)
+    }
+
+    pub(super) fn not_available(what: impl std::fmt::Display) -> Self {
+        let message = format!("{what} is not available in this version");
+        Self::new(ErrorCode::NotAvailable, message)
+    }
+
+    /// The exit code of a command that ends with it (CONTRACT §2).
+    #[must_use]
+    pub fn exit(&self) -> u8 {
+        match self.code {
+            ErrorCode::Invalid | ErrorCode::NotAvailable => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl From<StoreError> for OpError {
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::Conflict(_) => ErrorCode::Conflict,
+            StoreError::Unavailable(_) => ErrorCode::StoreUnavailable,
+            StoreError::Unknown(_) => ErrorCode::Unknown,
+            StoreError::Corrupt(_) => ErrorCode::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<CryptError> for OpError {
+    fn from(error: CryptError) -> Self {
+        match error {
+            CryptError::Store(error) => error.into(),
+            other => Self::new(ErrorCode::Internal, other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A new key.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use troupe_core::event::EventKind;
+use troupe_core::key::{KeyLimits, KeyRecord, ResourceScope};
+use troupe_core::port::Expect;
+use troupe_core::{KeyHash, KeyId};
+
+use super::super::fields::{self, Endpoints, Limits};
+use super::super::{ErrorCode, OpError, Operation, Operations, now_ms};
+use super::KeyInfo;
+
+/// Creates a key; its secret is generated unless one is brought.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CreateKey {
+    pub name: String,
+    /// At least 20 visible characters.
+    #[serde(
+        default,
+        with = "fields::optional_secret",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub secret: Option<SecretString>,
+    #[serde(default)]
+    pub owner: Option<String>,
+    #[serde(default)]
+    pub group: Option<String>,
+    #[serde(default)]
+    pub endpoints: Option<Endpoints>,
+    #[serde(default)]
+    pub resources: ResourceScope,
+    #[serde(default)]
+    pub limits: Limits,
+    /// `30d`, or RFC 3339.
+    #[serde(default)]
+    pub expires: Option<String>,
+}
+
+/// A key and, this once, its secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeyWithSecret {
+    pub key: KeyInfo,
+    #[serde(with = "fields::secret_text")]
+    pub secret: SecretString,
+}
+
+impl Operation for CreateKey {
+    type Outcome = KeyWithSecret;
+    const NAME: &'static str = "key.create";
+
+    async fn run(self, ops: &Operations) -> Result<KeyWithSecret, OpError> {
+        fields::check_name("a key", &self.name)?;
+        let now_ms = now_ms();
+        let expires = self.expires.map(|text| fields::expiry(&text, now_ms));
+        let mut record = KeyRecord {
+            id: KeyId(uuid::Uuid::now_v7()),
+            name: self.name,
+            hash: KeyHash([0; 32]),
+            prefix: String::new(),
+            owner: fields::label("owner", self.owner)?,
+            group: fields::label("group", self.group)?,
+            endpoints: self
+                .endpoints
+                .map_or(Ok(Default::default()), TryInto::try_into)?,
+            resources: self.resources,
+            limits: fields::apply_limits(KeyLimits::default(), self.limits)?,
+            enabled: true,
+            expires_ms: expires.transpose()?.flatten(),
+            revoked_ms: None,
+            created_ms: now_ms,
+            updated_ms: now_ms,
+            version: 0,
+        };
+        let _changing = ops.change().await;
+        ops.check_free(&record.name).await?;
+        let secret = ops.give_secret(&mut record, self.secret.as_ref())?;
+        let (id, name) = (record.id, record.name.clone());
+        let event = ops.event(EventKind::KeyCreated { id, name });
+        let stored = ops.put_key(record, Expect::Absent, event).await?;
+        Ok(KeyWithSecret {
+            key: KeyInfo::new(&stored, false, now_ms),
+            secret,
+        })
+    }
+}
+
+impl Operations {
+    async fn check_free(&self, name: &str) -> Result<(), OpError> {
+        self.declared.load().refuse_key(name)?;
+        let keys = self.stores.keys.list().await?;
+        if keys
+            .iter()
+            .any(|key| key.name == name && key.revoked_ms.is_none())
+        {
+            let message = format!(
+                "a key {name} exists already; take another name, or `troupe key rotate {name}` for a new secret"
+            );
+            return Err(OpError::new(ErrorCode::Conflict, message));
+        }
+        Ok(())
+    }
+}

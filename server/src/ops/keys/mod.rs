@@ -1,0 +1,154 @@
+//! Keys. Index: [`create`], [`list`], [`show`], [`update`], [`switch`] (disable, enable), [`rotate`], [`revoke`].
+//!
+//! Invariant: of one name at most one key lives, declared ones included; a revoked key stays and never comes back.
+
+mod create;
+mod info;
+mod list;
+mod revoke;
+mod rotate;
+mod show;
+mod switch;
+mod update;
+
+use secrecy::{ExposeSecret, SecretString};
+use troupe_core::KeyId;
+use troupe_core::event::EventKind;
+use troupe_core::key::KeyRecord;
+use troupe_core::port::{Expect, StoreError};
+use troupe_storage::crypt::{check_brought, check_generated, display_prefix, generate_secret};
+
+pub use self::create::{CreateKey, KeyWithSecret};
+pub use self::info::{KeyInfo, KeyLimitsInfo, KeyUsage};
+pub use self::list::{KeyList, ListKeys};
+pub use self::revoke::RevokeKey;
+pub use self::rotate::RotateKey;
+pub use self::show::{ShowKey, ShownKey};
+pub use self::switch::{DisableKey, EnableKey};
+pub use self::update::UpdateKey;
+pub use super::fields::{Endpoints, Limits};
+use super::{ErrorCode, OpError, Operations, now_ms};
+
+/// How often a change is tried on a row that another writer changes meanwhile.
+const TRIES: usize = 3;
+
+impl Operations {
+    /// Reads the live key `name`, lets `change` work on it, stores it with its event and publishes it. `change` runs
+    /// again when the row was changed by somebody else meanwhile.
+    async fn change_key(
+        &self,
+        name: &str,
+        told_as: fn(KeyId, String) -> EventKind,
+        mut change: impl FnMut(&mut KeyRecord) -> Result<(), OpError> + Send,
+    ) -> Result<KeyRecord, OpError> {
+        let _changing = self.change().await;
+        self.declared.load().refuse_key(name)?;
+        let mut last = None;
+        for _ in 0..TRIES {
+            let mut record = self.stored_key(name).await?;
+            let (id, version) = (record.id, record.version);
+            change(&mut record)?;
+            record.updated_ms = now_ms();
+            let event = self.event(told_as(id, record.name.clone()));
+            match self.put_key(record, Expect::Version(version), event).await {
+                Err(error) if error.code == ErrorCode::Conflict => last = Some(error),
+                done => return done,
+            }
+        }
+        Err(last.unwrap_or_else(|| not_found(name)))
+    }
+
+    /// Stores and publishes. Where the store cannot say whether it wrote, what stands there is published.
+    async fn put_key(
+        &self,
+        record: KeyRecord,
+        expect: Expect,
+        event: troupe_core::event::DomainEvent,
+    ) -> Result<KeyRecord, OpError> {
+        let id = record.id;
+        match self.stores.keys.put(record, expect, event).await {
+            Ok(stored) => {
+                self.publish_key(stored.clone());
+                Ok(stored)
+            }
+            Err(StoreError::Unknown(why)) => {
+                let keys = self.stores.keys.list().await.unwrap_or_default();
+                if let Some(stands) = keys.into_iter().find(|key| key.id == id) {
+                    self.publish_key(stands);
+                }
+                Err(StoreError::Unknown(why).into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A revoked key leaves the directory; its record stays in the store.
+    fn publish_key(&self, record: KeyRecord) {
+        let Some(directory) = &self.directory else {
+            return;
+        };
+        if record.revoked_ms.is_some() {
+            directory.put_keys(Vec::new(), &[record.id]);
+        } else {
+            directory.put_keys(vec![record], &[]);
+        }
+    }
+
+    /// The live key of that name in the store.
+    async fn stored_key(&self, name: &str) -> Result<KeyRecord, OpError> {
+        let keys = self.stores.keys.list().await?;
+        let mut named: Vec<_> = keys.into_iter().filter(|key| key.name == name).collect();
+        if let Some(live) = named.iter().position(|key| key.revoked_ms.is_none()) {
+            return Ok(named.swap_remove(live));
+        }
+        Err(if named.is_empty() {
+            not_found(name)
+        } else {
+            let message =
+                format!("key {name} is revoked for good; make another with `troupe key create`");
+            OpError::new(ErrorCode::NotFound, message)
+        })
+    }
+
+    /// `record` with a new secret, generated unless one is brought.
+    fn give_secret(
+        &self,
+        record: &mut KeyRecord,
+        brought: Option<&SecretString>,
+    ) -> Result<SecretString, OpError> {
+        let secret = match brought {
+            Some(brought) => {
+                check_secret(brought.expose_secret())?;
+                brought.clone()
+            }
+            None => generate_secret()?,
+        };
+        let text = secret.expose_secret();
+        record.hash = self.hasher.hash(text.as_bytes());
+        record.prefix = display_prefix(text, &record.hash);
+        let declared = self.declared.load();
+        let taken = |key: &&KeyRecord| key.hash == record.hash && key.id != record.id;
+        if declared.keys.iter().find(taken).is_some() {
+            return Err(OpError::new(
+                ErrorCode::Conflict,
+                "another key has this secret",
+            ));
+        }
+        Ok(secret)
+    }
+}
+
+fn check_secret(secret: &str) -> Result<(), OpError> {
+    check_brought(secret).map_err(|error| OpError::invalid(error.to_string()))?;
+    if check_generated(secret) == Some(false) {
+        return Err(OpError::invalid(
+            "the secret looks like one of ours with a typing error in it; check it",
+        ));
+    }
+    Ok(())
+}
+
+fn not_found(name: &str) -> OpError {
+    let message = format!("there is no key {name}; see `troupe key list`");
+    OpError::new(ErrorCode::NotFound, message)
+}

@@ -1,0 +1,128 @@
+//! Operations on keys and accounts: the one place where an operator's wish becomes a change.
+//!
+//! Index. [`keys`] and [`accounts`]: one file per operation. [`dispatch`]: operations by name, for doors that take
+//! JSON. [`declared`]: what the configuration file owns. [`credential`]: sealing and opening of accounts' secrets.
+//! [`open`]: the master key and what it gives access to.
+//! The command line runs them on a stopped gateway's store, the control socket on a running one.
+//!
+//! Invariant: a change is stored with its event first and published second, one change at a time, so that the directory
+//! never shows what the store does not have; no secret is in a `Debug` or in an error.
+
+pub mod accounts;
+pub mod credential;
+pub mod declared;
+pub mod dispatch;
+mod error;
+mod fields;
+pub mod keys;
+pub mod open;
+pub mod prober;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use troupe_actors::Directory;
+use troupe_core::event::{DomainEvent, EventKind};
+use troupe_core::port::{Prober, Stores};
+use troupe_storage::crypt::{KeyHasher, Vault};
+
+pub use self::declared::Declared;
+pub use self::error::{ErrorCode, OpError};
+pub use self::prober::UpstreamProber;
+
+/// One operation: what goes in, what comes out, both as JSON with the names of the configuration file.
+pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
+    type Outcome: Serialize + DeserializeOwned + Send + 'static;
+    /// Its name on the control socket.
+    const NAME: &'static str;
+    /// It changes nothing, so it needs no store where none was made yet.
+    const READS: bool = false;
+
+    fn run(self, ops: &Operations) -> impl Future<Output = Result<Self::Outcome, OpError>> + Send;
+}
+
+/// What operations work on. Clones share everything, the order of changes included.
+#[derive(Clone)]
+pub struct Operations {
+    pub stores: Stores,
+    pub vault: Arc<Vault>,
+    pub hasher: Arc<KeyHasher>,
+    /// The running gateway's; `None` when only the store is there.
+    pub directory: Option<Arc<Directory>>,
+    pub declared: Arc<ArcSwap<Declared>>,
+    pub prober: Arc<dyn Prober>,
+    /// Who acts, as the events tell it.
+    actor: String,
+    changing: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl std::fmt::Debug for Operations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operations")
+            .field("actor", &self.actor)
+            .field("live", &self.directory.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Operations {
+    /// On a store alone, as actor `cli`.
+    #[must_use]
+    pub fn new(
+        stores: Stores,
+        vault: Arc<Vault>,
+        hasher: Arc<KeyHasher>,
+        declared: Arc<ArcSwap<Declared>>,
+        prober: Arc<dyn Prober>,
+    ) -> Self {
+        Self {
+            stores,
+            vault,
+            hasher,
+            directory: None,
+            declared,
+            prober,
+            actor: "cli".into(),
+            changing: Arc::default(),
+        }
+    }
+
+    /// On a running gateway: changes are published at once.
+    #[must_use]
+    pub fn live(mut self, directory: Arc<Directory>) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
+    /// The same operations on behalf of another actor (`cli`, `system`, `user:NAME`).
+    #[must_use]
+    pub fn acting_as(&self, actor: impl Into<String>) -> Self {
+        Self {
+            actor: actor.into(),
+            ..self.clone()
+        }
+    }
+
+    fn event(&self, kind: EventKind) -> DomainEvent {
+        DomainEvent {
+            at_ms: now_ms(),
+            actor: self.actor.clone(),
+            kind,
+        }
+    }
+
+    /// Held from the read of a row until its change is published.
+    async fn change(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
+}

@@ -1,0 +1,175 @@
+use secrecy::ExposeSecret;
+use troupe_core::account::{AccountState, CoolDown, Health};
+use troupe_core::event::EventKind;
+
+use super::super::accounts::*;
+use super::super::{ErrorCode, Operation, credential};
+use super::{events, new_account, operations};
+
+#[tokio::test]
+async fn an_added_account_is_sealed_in_its_row() {
+    let ops = operations().await;
+    let add = new_account("main", "good-secret");
+    assert!(!format!("{add:?}").contains("good-secret"));
+    let info = add.run(&ops).await.unwrap();
+    assert_eq!(info.base_url, "https://upstream.example/base");
+    assert_eq!((info.state.as_str(), info.slots), ("active", None));
+    assert_eq!(info.headers, ["anthropic-beta"]);
+    let mut record = ops.stores.accounts.list().await.unwrap().remove(0);
+    assert!(!record.sealed.windows(11).any(|part| part == b"good-secret"));
+    let seed = credential::seed(&ops.vault, record.clone(), None).unwrap();
+    assert_eq!(seed.credential.secret.expose_secret(), "good-secret");
+    record.id = troupe_core::AccountId::declared("another");
+    assert!(
+        credential::seed(&ops.vault, record, None).is_err(),
+        "moved to another row"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_an_account_is_refused_without_its_secret() {
+    let ops = operations().await;
+    new_account("taken", "good").run(&ops).await.unwrap();
+    let mut cases = Vec::new();
+    let mut case = |said: &'static str, change: fn(&mut AddAccount)| {
+        let mut add = new_account("main", "hunter2-hunter2");
+        change(&mut add);
+        cases.push((said, add));
+    };
+    case("begins with a letter", |add| add.name = "-x".into());
+    case("exists already", |add| add.name = "taken".into());
+    case("is declared in", |add| add.name = "filed".into());
+    case("`oauth` is not available in this version", |add| {
+        add.kind = "oauth".into()
+    });
+    case("is `api_key`", |add| add.kind = "api-key".into());
+    case("http:// or https://", |add| {
+        add.base_url = Some("upstream".into())
+    });
+    case("must not end in /v1", |add| {
+        add.base_url = Some("https://h/v1/".into())
+    });
+    case("link-local", |add| {
+        add.base_url = Some("http://169.254.169.254".into())
+    });
+    case("header cannot carry", |add| {
+        add.api_key = "hunter2 hunter2".into()
+    });
+    case("is empty", |add| add.api_key = "".into());
+    case("from 1 up", |add| add.concurrent = Some(0));
+    case("gateway itself", |add| {
+        _ = add.headers.insert("Authorization".into(), "x".into())
+    });
+    case("NAME=VALUE", |add| {
+        _ = add.headers.insert("x".into(), "a\r\nb".into())
+    });
+    for (said, add) in cases {
+        let refusal = add.run(&ops).await.unwrap_err();
+        assert!(refusal.message.contains(said), "{said}: {refusal}");
+        assert!(!refusal.message.contains("hunter2"));
+    }
+    assert_eq!(ops.stores.accounts.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_stopped_gateways_accounts_are_probed_directly() {
+    let ops = operations().await;
+    new_account("main", "good").run(&ops).await.unwrap();
+    new_account("bad", "other").run(&ops).await.unwrap();
+    for (name, ok) in [("main", true), ("filed", true), ("bad", false)] {
+        let tested = TestAccount { name: name.into() }.run(&ops).await.unwrap();
+        assert_eq!(
+            matches!(tested.result, TestResult::Ok { latency_ms: 7 }),
+            ok,
+            "{name}"
+        );
+    }
+    let json =
+        serde_json::to_value(TestAccount { name: "bad".into() }.run(&ops).await.unwrap()).unwrap();
+    assert_eq!(json["result"], "rejected");
+    assert_eq!(json["status"], 401);
+}
+
+#[tokio::test]
+async fn enabling_revives() {
+    let ops = operations().await;
+    let info = new_account("main", "good").run(&ops).await.unwrap();
+    let name = || "main".to_owned();
+    assert_eq!(
+        DisableAccount { name: name() }
+            .run(&ops)
+            .await
+            .unwrap()
+            .state,
+        "disabled"
+    );
+    let state = AccountState {
+        id: info.id,
+        health: Health::OutOfService {
+            since_ms: 1,
+            reason: "no credit".into(),
+        },
+        cooldowns: vec![CoolDown {
+            model: None,
+            until_ms: u64::MAX >> 12,
+            throttled: true,
+        }],
+        updated_ms: 1,
+    };
+    ops.stores.accounts.save_state(state, None).await.unwrap();
+    let shown = ShowAccount { name: name() }.run(&ops).await.unwrap();
+    assert_eq!(
+        (shown.state.as_str(), shown.cooldowns.len()),
+        ("disabled", 1)
+    );
+    let enabled = EnableAccount { name: name() }.run(&ops).await.unwrap();
+    assert_eq!(
+        (enabled.state.as_str(), enabled.cooldowns.len()),
+        ("active", 0)
+    );
+    let told = events(&ops).await;
+    assert!(
+        matches!(told.last(), Some(EventKind::AccountStateChanged { from, .. }) if from == "out_of_service"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_declared_account_is_revived_but_not_changed() {
+    let ops = operations().await;
+    let name = || "filed".to_owned();
+    for refusal in [
+        DisableAccount { name: name() }.run(&ops).await.unwrap_err(),
+        RemoveAccount { name: name() }.run(&ops).await.unwrap_err(),
+    ] {
+        assert_eq!(refusal.code, ErrorCode::Declared);
+        assert_eq!(
+            refusal.message,
+            "account filed is declared in /etc/troupe.yaml; change it there"
+        );
+    }
+    assert!(
+        EnableAccount { name: name() }
+            .run(&ops)
+            .await
+            .unwrap()
+            .declared
+    );
+}
+
+#[tokio::test]
+async fn a_removed_account_is_gone() {
+    let ops = operations().await;
+    new_account("main", "good").run(&ops).await.unwrap();
+    let name = || "main".to_owned();
+    RemoveAccount { name: name() }.run(&ops).await.unwrap();
+    let refusal = RemoveAccount { name: name() }.run(&ops).await.unwrap_err();
+    assert_eq!(refusal.code, ErrorCode::NotFound);
+    let left = ListAccounts {}.run(&ops).await.unwrap().accounts;
+    assert_eq!(left.len(), 1);
+    assert!(left[0].declared);
+    assert!(matches!(
+        events(&ops).await[..],
+        [_, EventKind::AccountRemoved { .. }]
+    ));
+}

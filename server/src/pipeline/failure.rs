@@ -1,0 +1,169 @@
+//! How an attempt failed, what may follow, and what the client is told when nothing does.
+//!
+//! Invariant: *certainly not processed*, *answered* and *unknown* are different variants; an account's fault is never
+//! relayed.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use troupe_core::account::Verdict;
+use troupe_upstream::{AnswerBody, BodyError, ConnectFault, Facts, Retry, SendError};
+
+use super::attempt::Answered;
+use crate::error::Problem;
+
+/// Largest error body that is read whole; what is longer is cut off as no error of a Messages upstream.
+const MAX_ERROR_BODY: usize = 1 << 20;
+
+/// An upstream's error, read whole.
+#[derive(Debug)]
+pub struct Whole {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub facts: Facts,
+    pub body: Bytes,
+    pub verdict: Verdict,
+    pub relayable: bool,
+    pub retry: Retry,
+}
+
+impl Whole {
+    /// # Errors
+    /// The body was cut.
+    pub async fn read_body(mut body: AnswerBody) -> Result<Bytes, BodyError> {
+        let Some(first) = body.next().await.transpose()? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = body.next().await.transpose()? else {
+            return Ok(first);
+        };
+        let mut whole = BytesMut::from(&first[..]);
+        whole.extend_from_slice(&second);
+        while whole.len() < MAX_ERROR_BODY
+            && let Some(chunk) = body.next().await.transpose()?
+        {
+            whole.extend_from_slice(&chunk);
+        }
+        whole.truncate(MAX_ERROR_BODY);
+        Ok(whole.freeze())
+    }
+}
+
+/// How an attempt failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The upstream answered with an error.
+    Answer(Box<Whole>),
+    /// It began to answer with an error and broke off.
+    CutError {
+        status: StatusCode,
+        error: String,
+        verdict: Verdict,
+    },
+    /// A 2xx stream ended before its first event.
+    CutBeforeEvent(String),
+    /// No answer at all.
+    Send(SendError),
+    /// The account's address or headers make no request.
+    Misconfigured(String),
+    /// The gateway itself.
+    Own(Problem),
+}
+
+impl Failure {
+    /// What it says about the account.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Answer(whole) => whole.verdict.clone(),
+            Self::CutError { verdict, .. } => verdict.clone(),
+            Self::Send(
+                SendError::Connect(_) | SendError::Tls(_) | SendError::InvalidResponse(_),
+            )
+            | Self::CutBeforeEvent(_) => Verdict::Platform,
+            Self::Send(_) | Self::Own(_) | Self::Misconfigured(_) => Verdict::Unknown,
+        }
+    }
+
+    /// What may follow.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Answer(whole) => whole.retry,
+            Self::CutError { .. } => Retry::NextAccountAfterPause,
+            Self::CutBeforeEvent(_) => Retry::NextAccountOnce,
+            Self::Send(error) => error.retry(),
+            Self::Misconfigured(_) => Retry::NextAccount,
+            Self::Own(_) => Retry::Never,
+        }
+    }
+
+    /// For the row of the log.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        Some(match self {
+            Self::Answer(whole) => format!("upstream answered {}", whole.status.as_u16()),
+            Self::CutError { status, error, .. } => format!(
+                "upstream answered {} and broke off: {error}",
+                status.as_u16()
+            ),
+            Self::CutBeforeEvent(error) => {
+                format!("upstream broke off before its first event: {error}")
+            }
+            Self::Send(error) => error.to_string(),
+            Self::Misconfigured(error) => format!("account is misconfigured: {error}"),
+            Self::Own(problem) => problem.message().into_owned(),
+        })
+    }
+
+    /// What the client is told. `nobody` is why no other account took over, when one was looked for.
+    ///
+    /// # Errors
+    /// Everything that is not an upstream's answer fit to be relayed.
+    pub fn conclude(self, nobody: Option<Problem>) -> Result<Answered, Problem> {
+        match self {
+            Self::Answer(whole) if whole.relayable => Ok(Answered::Whole(whole)),
+            Self::Answer(whole) if whole.status.is_redirection() => {
+                Err(Problem::Unreachable(format!(
+                    "it answered with a redirect ({}), which the gateway does not follow",
+                    whole.status.as_u16()
+                )))
+            }
+            Self::Answer(whole) => Err(nobody.unwrap_or_else(|| Problem::NoAccount {
+                why: format!(
+                    "the account that was tried failed ({})",
+                    account_fault(whole.status)
+                ),
+                retry_after_s: None,
+            })),
+            Self::CutError { error, .. } | Self::CutBeforeEvent(error) => {
+                Err(Problem::Unreachable(error))
+            }
+            Self::Send(SendError::Timeout) => Err(Problem::TimedOut("first event")),
+            Self::Send(SendError::Connect(ConnectFault::TimedOut)) => {
+                Err(Problem::TimedOut("connecting"))
+            }
+            Self::Send(SendError::RequestBody(error)) => Err(Problem::Invalid(format!(
+                "the request body ended early: {error}"
+            ))),
+            Self::Send(SendError::InvalidRequest(error)) => Err(Problem::Invalid(error)),
+            Self::Send(error) => Err(Problem::Unreachable(error.to_string())),
+            Self::Misconfigured(error) => Err(Problem::NoAccount {
+                why: format!("the account is misconfigured: {error}"),
+                retry_after_s: None,
+            }),
+            Self::Own(problem) => Err(problem),
+        }
+    }
+}
+
+/// The status in words that do not look like a log-out of the client's.
+fn account_fault(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "its credential was not accepted",
+        402 => "its billing",
+        403 => "it lacks a permission",
+        _ => "its upstream has it out of service",
+    }
+}

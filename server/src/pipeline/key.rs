@@ -1,0 +1,208 @@
+//! Who asks, and may they now: credential → key → a place at its gate.
+//!
+//! Invariant: the texts never contain the name of the credential header (clients would take it for a log-out of their
+//! own) and never the credential.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use troupe_actors::directory::Inactive;
+use troupe_actors::key::KeyEntry;
+use troupe_core::AskError;
+use troupe_core::key::{KeyAsk, KeyReply, Refusal};
+
+use super::exchange::{Exchange, Seat};
+use crate::error::Problem;
+use crate::gateway::Gateway;
+use crate::plan::Plan;
+
+/// How often a gate that closes under a request is looked up again.
+const LOOK_UPS: usize = 8;
+
+/// The key that a request's headers name.
+///
+/// # Errors
+/// 401 of every kind.
+pub fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Arc<KeyEntry>, Problem> {
+    let secret = credential(headers)?;
+    let entry = gateway
+        .directory
+        .key(&gateway.hasher.hash(secret))
+        .ok_or(Problem::Credential("invalid gateway key".into()))?;
+    let now = gateway.directory.clock().now();
+    match entry.record().unusable(now.unix_ms) {
+        Some(why) => Err(Problem::Credential(
+            format!("this gateway key is {why}").into(),
+        )),
+        None => Ok(entry),
+    }
+}
+
+/// The one credential of a request: `x-api-key`, `Authorization: Bearer`, or both if they are equal.
+fn credential(headers: &HeaderMap) -> Result<&[u8], Problem> {
+    let mut found: Option<&[u8]> = None;
+    let keys = headers
+        .get_all("x-api-key")
+        .map(|v| v.as_bytes().trim_ascii());
+    let bearers = headers
+        .get_all(AUTHORIZATION)
+        .filter_map(|v| bearer(v.as_bytes()));
+    for secret in keys.chain(bearers).filter(|s| !s.is_empty()) {
+        match found {
+            Some(other) if other != secret => {
+                return Err(Problem::Credential(
+                    "the request carries two different credentials".into(),
+                ));
+            }
+            _ => found = Some(secret),
+        }
+    }
+    found.ok_or(Problem::Credential("a gateway key is required".into()))
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(7)?;
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| rest.trim_ascii())
+}
+
+/// Takes a place at the key's gate: presence, and a slot when the request is `counted`.
+///
+/// # Errors
+/// The key's own refusals.
+pub async fn sit(
+    exchange: &mut Exchange,
+    entry: &Arc<KeyEntry>,
+    plan: &Plan,
+    counted: bool,
+) -> Result<(), Problem> {
+    let record = entry.record();
+    exchange.record.key = Some(record.id);
+    let gateway = Arc::clone(&exchange.worker.gateway);
+    for _ in 0..LOOK_UPS {
+        let key = gateway
+            .directory
+            .activate_key(entry)
+            .map_err(|Inactive::Quarantined| quarantined())?;
+        let now = gateway.directory.clock().now();
+        let Some(hold) = key.entry.enter(now.mono_ms) else {
+            continue;
+        };
+        if !counted || !plan.limits_enabled {
+            exchange.sit(Seat {
+                key,
+                hold,
+                slot: None,
+            });
+            return Ok(());
+        }
+        if let Some(slot) = key.slots.try_take() {
+            exchange.sit(Seat {
+                key,
+                hold,
+                slot: Some(slot),
+            });
+            return Ok(());
+        }
+        let wait_ms = u64::try_from(plan.concurrency_queue.as_millis()).unwrap_or(u64::MAX);
+        let asked = key.handle.ask(KeyAsk::Reserve {
+            deadline_ms: now.mono_ms.saturating_add(wait_ms),
+        });
+        match asked.await {
+            Ok(KeyReply::Granted(slot)) => {
+                exchange.sit(Seat {
+                    key,
+                    hold,
+                    slot: Some(slot),
+                });
+                return Ok(());
+            }
+            Ok(KeyReply::Refused(refusal)) => return Err(refused(refusal, &record.prefix)),
+            Ok(KeyReply::Flushed) | Err(AskError::Stopped | AskError::Restarted) => {}
+            Err(AskError::Overloaded) => {
+                return Err(Problem::QueueFull {
+                    key: record.prefix.clone(),
+                });
+            }
+        }
+    }
+    Err(Problem::Overloaded("the key's actor"))
+}
+
+fn refused(refusal: Refusal, prefix: &str) -> Problem {
+    match refusal {
+        Refusal::Concurrent { limit } => Problem::Concurrent {
+            limit,
+            key: prefix.to_owned(),
+        },
+        Refusal::QueueFull => Problem::QueueFull {
+            key: prefix.to_owned(),
+        },
+        Refusal::Unusable(why) => Problem::Credential(format!("this gateway key is {why}").into()),
+    }
+}
+
+fn quarantined() -> Problem {
+    Problem::NoAccount {
+        why: "the actor of this key failed repeatedly and is quarantined; an operator must look"
+            .into(),
+        retry_after_s: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|&(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
+            .collect()
+    }
+
+    #[test]
+    fn credentials_of_every_form() {
+        let table: &[(&[(&str, &str)], Option<&str>)] = &[
+            (&[("x-api-key", "k1")], Some("k1")),
+            (&[("authorization", "Bearer k1")], Some("k1")),
+            (&[("authorization", "bearer   k1 ")], Some("k1")),
+            (
+                &[("authorization", "BEARER k1"), ("x-api-key", "k1")],
+                Some("k1"),
+            ),
+            (&[("authorization", "Bearer k2"), ("x-api-key", "k1")], None),
+            (&[("x-api-key", "k1"), ("x-api-key", "k2")], None),
+            (&[("authorization", "Basic k1")], None),
+            (
+                &[("authorization", "Basic abc"), ("x-api-key", "k1")],
+                Some("k1"),
+            ),
+            (&[("x-api-key", " ")], None),
+            (&[("authorization", "Bear")], None),
+            (&[], None),
+        ];
+        for (pairs, expected) in table {
+            let pairs: Vec<(&'static str, &'static str)> = pairs.to_vec();
+            let headers = headers(&pairs);
+            assert_eq!(
+                credential(&headers).ok(),
+                expected.map(str::as_bytes),
+                "{pairs:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn texts_never_name_the_header() {
+        for pairs in [
+            &[][..],
+            &[("x-api-key", "k1"), ("authorization", "Bearer k2")],
+        ] {
+            let problem = credential(&headers(pairs)).unwrap_err();
+            assert!(!problem.message().contains("x-api-key"));
+        }
+    }
+}

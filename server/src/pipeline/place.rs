@@ -1,0 +1,79 @@
+//! Which session a request belongs to, and the account that served it before.
+//!
+//! The session is named, in this order, by `x-claude-code-session-id`, by the session part of `metadata.user_id`, or by
+//! the prefix that the body marks for the prompt cache. It is always scoped by the key.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use actix_web::http::header::HeaderMap;
+use troupe_core::{AccountId, KeyId, SessionKey};
+use troupe_wire::body::RequestPeek;
+
+use super::exchange::Exchange;
+
+/// The session's key, if the request has a session.
+#[must_use]
+pub fn session_key(
+    key: KeyId,
+    headers: &HeaderMap,
+    peek: Option<&RequestPeek>,
+) -> Option<SessionKey> {
+    let header = headers
+        .get("x-claude-code-session-id")
+        .map(|v| v.as_bytes())
+        .filter(|v| !v.is_empty());
+    let session = match (header, peek) {
+        (Some(id), _) => hashed(0, id),
+        (None, Some(peek)) => match (peek.user_id.as_deref().and_then(session_part), &peek.cache) {
+            (Some(id), _) => hashed(0, id.as_bytes()),
+            (None, Some(marks)) => hashed(1, &marks.conversation_hash.to_le_bytes()),
+            (None, None) => return None,
+        },
+        (None, None) => return None,
+    };
+    Some(SessionKey { key, session })
+}
+
+fn hashed(kind: u8, bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (kind, bytes).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The part of a `metadata.user_id` that names a session: after `session_`, or the member `session_id` of a JSON text.
+fn session_part(user_id: &str) -> Option<&str> {
+    let after = |mark: &str| user_id.find(mark).map(|at| &user_id[at + mark.len()..]);
+    let json = after("\"session_id\":\"").and_then(|rest| rest.split('"').next());
+    json.or_else(|| after("session_"))
+        .filter(|id| !id.is_empty())
+}
+
+/// Attends the session (its actor is started on first use) and returns the account it prefers.
+pub fn attend(exchange: &mut Exchange, session: SessionKey) -> Option<AccountId> {
+    exchange.record.session = Some(session.session);
+    let directory = &exchange.worker.gateway.directory;
+    let active = directory.session(session)?;
+    let now_ms = directory.clock().now().mono_ms;
+    let hold = active.entry.enter(now_ms)?;
+    let preferred = active.view.load().preferred(now_ms);
+    exchange.attend(active, hold);
+    preferred
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_session_part_of_a_user_id() {
+        let table = [
+            ("user_ab_account_cd_session_1234-56", Some("1234-56")),
+            (r#"{"device_id":"d","session_id":"s-1"}"#, Some("s-1")),
+            ("user-123", None),
+            ("session_", None),
+        ];
+        for (user_id, part) in table {
+            assert_eq!(session_part(user_id), part, "{user_id}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The client-facing door: which path is what, and who may come in.
+//!
+//! One handler takes every request that is not the admin's, so that paths are matched once, decoded and normalised, and
+//! the order of checks is the contract's: credential, size, path and method, JSON, model, limits.
+//!
+//! Invariant: nothing below `/v1` is answered to an unknown key, not even that it does not exist.
+
+mod count_tokens;
+mod messages;
+mod models;
+mod ops;
+mod relay;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse};
+use troupe_actors::key::KeyEntry;
+use troupe_core::record::Route;
+use troupe_wire::path;
+
+use crate::error::Problem;
+use crate::pipeline::{Exchange, answer, body, key};
+use crate::plan::Plan;
+use crate::worker::Worker;
+
+/// A request below `/v1` with a good key.
+pub(crate) struct Call<'a> {
+    pub exchange: Exchange,
+    pub request: &'a HttpRequest,
+    /// Taken by whoever reads it.
+    pub payload: Option<Payload>,
+    pub entry: Arc<KeyEntry>,
+    pub plan: Arc<Plan>,
+    /// Normalised.
+    pub path: &'a str,
+}
+
+impl Call<'_> {
+    /// Answers with an error of the gateway's own.
+    pub fn fail(mut self, problem: &Problem) -> HttpResponse {
+        answer::problem(&mut self.exchange, problem, &self.plan)
+    }
+}
+
+/// Takes any request.
+pub async fn edge(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let plan = worker.gateway.plan.load_full();
+    let permit = worker.gateway.load.enter();
+    let full = permit.is_none();
+    let mut exchange = Exchange::begin(Rc::clone(&worker), Route::Other, permit);
+    if full {
+        return answer::problem(&mut exchange, &Problem::Overloaded("requests"), &plan);
+    }
+    let path = match path::normalise(request.uri().path()) {
+        Ok(path) => path,
+        Err(error) => return refuse_path(exchange, &request, &plan, &error.to_string()),
+    };
+    if path == "/v1" || path.starts_with("/v1/") {
+        return below_v1(exchange, &request, payload, &path, plan).await;
+    }
+    ops::answer(exchange, &request, &path, &plan)
+}
+
+fn refuse_path(
+    mut exchange: Exchange,
+    request: &HttpRequest,
+    plan: &Plan,
+    why: &str,
+) -> HttpResponse {
+    let problem = match key::identify(&exchange.worker.gateway, request.headers()) {
+        Err(problem) if request.uri().path().starts_with("/v1") => problem,
+        _ => Problem::Invalid(format!("the path is refused: {why}")),
+    };
+    answer::problem(&mut exchange, &problem, plan)
+}
+
+async fn below_v1(
+    mut exchange: Exchange,
+    request: &HttpRequest,
+    payload: Payload,
+    path: &str,
+    plan: Arc<Plan>,
+) -> HttpResponse {
+    let entry = match key::identify(&exchange.worker.gateway, request.headers()) {
+        Ok(entry) => entry,
+        Err(problem) => return answer::problem(&mut exchange, &problem, &plan),
+    };
+    exchange.record.key = Some(entry.record().id);
+    let payload = Some(payload);
+    let call = Call {
+        exchange,
+        request,
+        payload,
+        entry,
+        plan,
+        path,
+    };
+    let method = request.method();
+    match path {
+        "/v1/messages" => {
+            when(
+                method == Method::POST,
+                "POST",
+                Route::Messages,
+                call,
+                messages::answer,
+            )
+            .await
+        }
+        "/v1/messages/count_tokens" => {
+            when(
+                method == Method::POST,
+                "POST",
+                Route::CountTokens,
+                call,
+                count_tokens::answer,
+            )
+            .await
+        }
+        "/v1/models" => {
+            when(
+                is_read(method),
+                "GET, HEAD",
+                Route::Models,
+                call,
+                models::list,
+            )
+            .await
+        }
+        _ if models::is_one(path) => {
+            when(
+                is_read(method),
+                "GET, HEAD",
+                Route::Models,
+                call,
+                models::one,
+            )
+            .await
+        }
+        _ => relay::answer(call).await,
+    }
+}
+
+fn is_read(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
+}
+
+/// Calls the route's handler, or says which method the path takes; the size is checked before the method.
+async fn when<'a, F: Future<Output = HttpResponse>>(
+    right: bool,
+    allow: &'static str,
+    route: Route,
+    mut call: Call<'a>,
+    handler: impl FnOnce(Call<'a>) -> F,
+) -> HttpResponse {
+    call.exchange.record.route = route;
+    if right {
+        return handler(call).await;
+    }
+    let limit_bytes = call.plan.body_limit_bytes;
+    if body::declared_length(call.request.headers()).is_some_and(|length| length > limit_bytes) {
+        return call.fail(&Problem::BodyTooLarge { limit_bytes });
+    }
+    call.fail(&Problem::Method { allow })
+}

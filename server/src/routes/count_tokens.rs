@@ -1,0 +1,70 @@
+//! `POST /v1/messages/count_tokens`: passed to an account; estimated when none can count.
+
+use std::sync::Arc;
+
+use actix_http::Method;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+
+use super::{Call, messages};
+use crate::error::Problem;
+use crate::pipeline::attempt::{self, Answered, Ask, AskBody};
+use crate::pipeline::{answer, key, owner};
+
+const ESTIMATED: HeaderName = HeaderName::from_static("x-troupe-estimated");
+/// A token is about this many bytes of JSON.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// Not counted against the key, never blocked by its limits.
+pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
+    let (peek, body, _permit) = match messages::read(&mut call).await {
+        Ok(read) => read,
+        Err(problem) => return call.fail(&problem),
+    };
+    let length = body.len();
+    match counted(&mut call, &peek, body).await {
+        Ok(Answered::Open(opened)) => answer::relay(call.exchange, *opened, &call.plan, false),
+        Ok(Answered::Whole(whole)) => answer::relay_whole(&mut call.exchange, *whole),
+        Err(
+            Problem::NoAccount { .. }
+            | Problem::Throttled { .. }
+            | Problem::Unreachable(_)
+            | Problem::TimedOut(_),
+        ) => estimated(call, length),
+        Err(problem) => call.fail(&problem),
+    }
+}
+
+async fn counted(
+    call: &mut Call<'_>,
+    peek: &troupe_wire::body::RequestPeek,
+    body: troupe_wire::patch::Body,
+) -> Result<Answered, Problem> {
+    let entry = Arc::clone(&call.entry);
+    key::sit(&mut call.exchange, &entry, &call.plan, false).await?;
+    let ids = peek.resources.iter().map(|r| r.id.as_str());
+    let bound = owner::account_of(&call.exchange, &entry, ids).await?;
+    let model = call.exchange.record.model.clone();
+    let mut ask = Ask {
+        method: Method::POST,
+        path: messages::path_and_query(call)?,
+        headers: call.request.headers(),
+        stream: false,
+        body: AskBody::Message { body, peek },
+        model: model.as_deref(),
+        preferred: None,
+        bound,
+    };
+    attempt::run(&mut call.exchange, &mut ask, &call.plan).await
+}
+
+fn estimated(mut call: Call<'_>, length: usize) -> HttpResponse {
+    let tokens = length.div_ceil(BYTES_PER_TOKEN).max(1);
+    let body = format!("{{\"input_tokens\":{tokens}}}");
+    let mut response = answer::whole(&mut call.exchange, StatusCode::OK, "application/json", body);
+    response
+        .headers_mut()
+        .insert(ESTIMATED, HeaderValue::from_static("true"));
+    response
+}

@@ -1,0 +1,93 @@
+//! `POST /v1/messages`: JSON and event streams, passed through.
+
+use std::sync::Arc;
+
+use actix_http::Method;
+use actix_web::HttpResponse;
+use troupe_wire::body::RequestPeek;
+use troupe_wire::patch;
+
+use super::Call;
+use crate::error::Problem;
+use crate::pipeline::attempt::{self, Answered, Ask, AskBody};
+use crate::pipeline::{answer, body, key, owner, place};
+
+/// Reads, admits, places, tries, relays.
+pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
+    match admitted(&mut call).await {
+        Ok(Answered::Open(opened)) => answer::relay(call.exchange, *opened, &call.plan, false),
+        Ok(Answered::Whole(whole)) => answer::relay_whole(&mut call.exchange, *whole),
+        Err(problem) => call.fail(&problem),
+    }
+}
+
+async fn admitted(call: &mut Call<'_>) -> Result<Answered, Problem> {
+    let (peek, body, _permit) = read(call).await?;
+    let entry = Arc::clone(&call.entry);
+    call.exchange.record.stream = peek.stream;
+    key::sit(&mut call.exchange, &entry, &call.plan, true).await?;
+    let ids = peek.resources.iter().map(|r| r.id.as_str());
+    let bound = owner::account_of(&call.exchange, &entry, ids).await?;
+    let session = place::session_key(entry.record().id, call.request.headers(), Some(&peek));
+    let preferred = session.and_then(|session| place::attend(&mut call.exchange, session));
+    let model = call.exchange.record.model.clone();
+    let mut ask = Ask {
+        method: Method::POST,
+        path: path_and_query(call)?,
+        headers: call.request.headers(),
+        stream: peek.stream,
+        body: AskBody::Message { body, peek: &peek },
+        model: model.as_deref(),
+        preferred,
+        bound,
+    };
+    attempt::run(&mut call.exchange, &mut ask, &call.plan).await
+}
+
+/// Reads a Messages body: what the gateway acts on, and the bytes with the model's alias patched.
+///
+/// # Errors
+/// 413, 400, 503.
+pub(super) async fn read(
+    call: &mut Call<'_>,
+) -> Result<(RequestPeek, patch::Body, crate::load::BodyPermit), Problem> {
+    let payload = call
+        .payload
+        .take()
+        .ok_or(Problem::Overloaded("the body was read before"))?;
+    let (bytes, permit) = body::read(
+        &call.exchange.worker.gateway,
+        call.request.headers(),
+        payload,
+        call.plan.body_limit_bytes,
+    )
+    .await?;
+    let peek = RequestPeek::read(&bytes).map_err(|error| Problem::Invalid(error.to_string()))?;
+    let mut body = patch::Body::new(bytes);
+    let model = match call.plan.aliases.get(&peek.model) {
+        None => peek.model.as_str(),
+        Some(target) => {
+            body.alias_model(&peek, target)
+                .map_err(|error| Problem::Invalid(error.to_string()))?;
+            target.as_str()
+        }
+    };
+    call.exchange.record.model = Some(model.into());
+    Ok((peek, body, permit))
+}
+
+/// The client's path and query, byte for byte, unless the path was written in a way that was normalised.
+pub(super) fn path_and_query(
+    call: &Call<'_>,
+) -> Result<actix_web::http::uri::PathAndQuery, Problem> {
+    let uri = call.request.uri();
+    if uri.path() == call.path
+        && let Some(as_sent) = uri.path_and_query()
+    {
+        return Ok(as_sent.clone());
+    }
+    let query = uri.query().map(|q| format!("?{q}")).unwrap_or_default();
+    format!("{}{query}", call.path)
+        .parse()
+        .map_err(|_| Problem::Invalid("the path cannot be sent upstream".into()))
+}

@@ -1,0 +1,199 @@
+//! Any other path below `/v1`: relayed as it is, for keys whose `endpoints` say so, with ownership of resources.
+//!
+//! Invariant: what is not in [`forbidden`] and allowed to the key goes up unchanged; a resource's id is stored with its
+//! owner before the client sees it; another key's resource is "not found".
+
+mod paths;
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_TYPE, UPGRADE};
+use futures_util::StreamExt;
+use troupe_core::AccountId;
+use troupe_core::key::ResourceScope;
+use troupe_core::record::Route;
+use troupe_upstream::Body;
+use troupe_upstream::body::UploadError;
+use troupe_wire::answer::JsonAnswer;
+
+use super::{Call, messages};
+use crate::error::Problem;
+use crate::pipeline::attempt::{self, Answered, Ask, AskBody, Opened};
+use crate::pipeline::failure::Whole;
+use crate::pipeline::{answer, body, key, owner};
+use paths::Named;
+
+/// Relays, or says why not.
+pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
+    call.exchange.record.route = Route::Relay;
+    let is_head = call.request.method() == Method::HEAD;
+    match relayed(&mut call).await {
+        Ok((Answered::Open(opened), true)) => owned(call, *opened).await,
+        Ok((Answered::Open(opened), false)) => {
+            answer::relay(call.exchange, *opened, &call.plan, is_head)
+        }
+        Ok((Answered::Whole(whole), _)) => answer::relay_whole(&mut call.exchange, *whole),
+        Err(problem) => call.fail(&problem),
+    }
+}
+
+/// The upstream's answer, and whether it makes a resource.
+async fn relayed(call: &mut Call<'_>) -> Result<(Answered, bool), Problem> {
+    allowed(call)?;
+    let entry = Arc::clone(&call.entry);
+    key::sit(&mut call.exchange, &entry, &call.plan, true).await?;
+    let bound = bound(call).await?;
+    let (body, bound, _permit) = read_body(call, bound).await?;
+    let makes = call.request.method() == Method::POST;
+    let mut ask = Ask {
+        method: call.request.method().clone(),
+        path: messages::path_and_query(call)?,
+        headers: call.request.headers(),
+        body,
+        model: None,
+        preferred: None,
+        bound,
+        stream: false,
+    };
+    let answered = attempt::run(&mut call.exchange, &mut ask, &call.plan).await?;
+    let json = matches!(&answered, Answered::Open(opened) if opened.events.is_none() && is_json(opened.answer.facts.content_type.as_ref()));
+    Ok((answered, makes && json))
+}
+
+fn allowed(call: &Call<'_>) -> Result<(), Problem> {
+    let method = call.request.method();
+    if matches!(*method, Method::CONNECT | Method::TRACE)
+        || call.request.headers().contains_key(UPGRADE)
+    {
+        return Err(Problem::NotAllowed(
+            "this gateway relays no CONNECT, TRACE or upgrade".into(),
+        ));
+    }
+    if paths::forbidden(call.path) {
+        return Err(Problem::NotFound("no such path".into()));
+    }
+    if !call.entry.record().endpoints.allows_relay(call.path) {
+        return Err(Problem::NotAllowed(format!(
+            "this key may not call {}",
+            call.path
+        )));
+    }
+    Ok(())
+}
+
+/// The account that the path's resource belongs to.
+async fn bound(call: &Call<'_>) -> Result<Option<AccountId>, Problem> {
+    let all = call.entry.record().resources == ResourceScope::All;
+    match paths::named(call.path) {
+        Named::Collection => {
+            let shared = call.exchange.worker.gateway.directory.keys().len() > 1;
+            if *call.request.method() == Method::GET && shared && !all {
+                return Err(Problem::Forbidden(
+                    "this key shares its accounts with others and may not list their resources"
+                        .into(),
+                ));
+            }
+            Ok(None)
+        }
+        Named::Resource(id) => match owner::owner(&call.exchange, id).await? {
+            Some(known) => {
+                owner::check(&call.entry, &known)?;
+                Ok(Some(known.account))
+            }
+            None if all => Ok(None),
+            None => Err(Problem::NotFound("no such resource".into())),
+        },
+    }
+}
+
+/// JSON bodies are read (they may name resources of others); all else is passed through as it comes.
+async fn read_body(
+    call: &mut Call<'_>,
+    bound: Option<AccountId>,
+) -> Result<
+    (
+        AskBody<'static>,
+        Option<AccountId>,
+        Option<crate::load::BodyPermit>,
+    ),
+    Problem,
+> {
+    let headers = call.request.headers();
+    let payload = call
+        .payload
+        .take()
+        .ok_or(Problem::Overloaded("the body was read before"))?;
+    let length = body::declared_length(headers);
+    if length == Some(0) || (length.is_none() && !headers.contains_key("transfer-encoding")) {
+        return Ok((AskBody::Empty, bound, None));
+    }
+    if !is_json(headers.get(CONTENT_TYPE)) {
+        let stream = payload.map(|chunk| chunk.map_err(UploadError::from));
+        return Ok((
+            AskBody::Stream(Some(Body::Stream {
+                stream: Box::pin(stream),
+                length,
+            })),
+            bound,
+            None,
+        ));
+    }
+    let (bytes, permit) = body::read(
+        &call.exchange.worker.gateway,
+        headers,
+        payload,
+        call.plan.body_limit_bytes,
+    )
+    .await?;
+    let ids = troupe_wire::resources::in_body(&bytes);
+    let named = owner::account_of(
+        &call.exchange,
+        &call.entry,
+        ids.iter().map(|r| r.id.as_str()),
+    )
+    .await?;
+    match (bound, named) {
+        (Some(path), Some(body)) if path != body => Err(Problem::Invalid(
+            "the request names resources of two different accounts".into(),
+        )),
+        _ => Ok((AskBody::Bytes(bytes), bound.or(named), Some(permit))),
+    }
+}
+
+/// Reads the answer that made a resource, stores whose it is, and only then shows it.
+async fn owned(mut call: Call<'_>, opened: Opened) -> HttpResponse {
+    let account = call.exchange.account().map(|account| account.id);
+    let answer = opened.answer;
+    let Ok(body) = Whole::read_body(answer.body).await else {
+        return call.fail(&Problem::Unreachable("it broke off its answer".into()));
+    };
+    if let (Some(account), Some(id)) = (account, JsonAnswer::read(&body).and_then(|json| json.id)) {
+        let entry = Arc::clone(&call.entry);
+        if let Err(problem) = owner::own(&call.exchange, &entry, account, id).await {
+            return call.fail(&problem);
+        }
+    }
+    let verdict = troupe_core::account::Verdict::Success;
+    let retry = troupe_upstream::Retry::Relay;
+    let whole = Whole {
+        status: answer.status,
+        headers: answer.headers,
+        facts: answer.facts,
+        body,
+        verdict,
+        relayable: true,
+        retry,
+    };
+    answer::relay_whole(&mut call.exchange, whole)
+}
+
+fn is_json(content_type: Option<&actix_web::http::header::HeaderValue>) -> bool {
+    content_type
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|text| {
+            let kind = text.split(';').next().unwrap_or_default().trim();
+            kind.eq_ignore_ascii_case("application/json")
+        })
+}

@@ -1,0 +1,208 @@
+//! Metrics, counted from the rows that requests leave behind, off the request path.
+//!
+//! Invariant: no label takes a value that a client chose: routes, outcomes and statuses are closed sets, `model` is a
+//! known model or `other`, accounts are few.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use troupe_core::record::{Outcome, RequestRecord, Route};
+
+/// Seconds: from half a millisecond (the gateway's own share) to ten minutes (a long stream).
+const BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0, 120.0, 300.0, 600.0,
+];
+
+/// The registry and the handles into it.
+pub struct Telemetry {
+    handle: Option<PrometheusHandle>,
+    process: metrics_process::Collector,
+    cached: Mutex<Cached>,
+    known_models: BTreeSet<String>,
+    streams_open: Gauge,
+}
+
+#[derive(Default)]
+struct Cached {
+    requests: HashMap<(Route, u16, Outcome), Counter>,
+    durations: HashMap<Route, [Histogram; 2]>,
+    tokens: HashMap<String, [Counter; 4]>,
+    upstream: HashMap<(std::sync::Arc<str>, u16), Counter>,
+    first_event: Option<Histogram>,
+}
+
+impl std::fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Telemetry")
+    }
+}
+
+impl Telemetry {
+    /// Installs the recorder; the second of a process (tests run many gateways in one) renders nothing.
+    #[must_use]
+    pub fn start(known_models: impl IntoIterator<Item = String>) -> Self {
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), BUCKETS);
+        let handle = builder.ok().and_then(|b| b.install_recorder().ok());
+        describe();
+        let process = metrics_process::Collector::default();
+        process.describe();
+        gauge!("troupe_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        counter!("troupe_config_reloads_total", "outcome" => "applied").absolute(0);
+        Self {
+            handle,
+            process,
+            cached: Mutex::default(),
+            known_models: known_models.into_iter().collect(),
+            streams_open: gauge!("troupe_streams_open"),
+        }
+    }
+
+    /// Counts finished requests.
+    pub fn observe(&self, rows: &[RequestRecord]) {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in rows {
+            cached.observe(row, &self.known_models);
+        }
+    }
+
+    pub fn stream_opened(&self) {
+        self.streams_open.increment(1.0);
+    }
+
+    pub fn stream_closed(&self) {
+        self.streams_open.decrement(1.0);
+    }
+
+    /// Prometheus text.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.process.collect();
+        self.handle
+            .as_ref()
+            .map(PrometheusHandle::render)
+            .unwrap_or_default()
+    }
+
+    /// Folds histogram samples; call every few seconds, or they pile up.
+    pub fn upkeep(&self) {
+        if let Some(handle) = &self.handle {
+            handle.run_upkeep();
+        }
+    }
+}
+
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}
+
+impl Cached {
+    fn observe(&mut self, row: &RequestRecord, known_models: &BTreeSet<String>) {
+        let labels = (row.route, row.status, row.outcome);
+        let counted = self.requests.entry(labels).or_insert_with(|| {
+            counter!("troupe_requests_total", "route" => row.route.as_str(), "status" => row.status.to_string(), "outcome" => row.outcome.as_str())
+        });
+        counted.increment(1);
+        let [duration, overhead] = self.durations.entry(row.route).or_insert_with(|| {
+            let route = row.route.as_str();
+            [
+                histogram!("troupe_request_duration_seconds", "route" => route),
+                histogram!("troupe_gateway_overhead_seconds", "route" => route),
+            ]
+        });
+        duration.record(seconds(row.duration_us));
+        overhead.record(seconds(row.gateway_us));
+        if let Some(us) = row.first_event_us {
+            self.first_event
+                .get_or_insert_with(|| histogram!("troupe_time_to_first_event_seconds"))
+                .record(seconds(us));
+        }
+        if let (Some(account), Some(status)) = (&row.account_name, row.upstream_status) {
+            let counted = self.upstream.entry((account.clone(), status)).or_insert_with(|| {
+                counter!("troupe_upstream_requests_total", "account" => account.to_string(), "status" => status.to_string())
+            });
+            counted.increment(1);
+        }
+        if row.attempts > 1 {
+            counter!("troupe_retries_total", "reason" => "failover")
+                .increment(u64::from(row.attempts) - 1);
+        }
+        if !row.usage.is_zero() {
+            self.tokens(row, known_models);
+        }
+    }
+
+    fn tokens(&mut self, row: &RequestRecord, known_models: &BTreeSet<String>) {
+        let model = row
+            .model
+            .as_deref()
+            .filter(|m| known_models.contains(*m))
+            .unwrap_or("other");
+        if !self.tokens.contains_key(model) {
+            let counters = ["input", "output", "cache_read", "cache_write"].map(
+                |kind| counter!("troupe_tokens_total", "type" => kind, "model" => model.to_owned()),
+            );
+            self.tokens.insert(model.to_owned(), counters);
+        }
+        if let Some([input, output, read, write]) = self.tokens.get(model) {
+            input.increment(row.usage.input);
+            output.increment(row.usage.output);
+            read.increment(row.usage.cache_read);
+            write.increment(row.usage.cache_write_5m + row.usage.cache_write_1h);
+        }
+    }
+}
+
+fn describe() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(
+        "troupe_requests_total",
+        "Requests finished, by route, status and outcome."
+    );
+    describe_histogram!(
+        "troupe_request_duration_seconds",
+        Unit::Seconds,
+        "From the request's head to the answer's end."
+    );
+    describe_histogram!(
+        "troupe_gateway_overhead_seconds",
+        Unit::Seconds,
+        "Time a request spent in the gateway itself before its answer began."
+    );
+    describe_histogram!(
+        "troupe_time_to_first_event_seconds",
+        Unit::Seconds,
+        "From the request's head to the upstream's first event."
+    );
+    describe_gauge!("troupe_streams_open", "Answers being relayed now.");
+    describe_counter!("troupe_tokens_total", "Tokens by class and model.");
+    describe_counter!(
+        "troupe_upstream_requests_total",
+        "Final upstream answers, by account and status."
+    );
+    describe_counter!("troupe_retries_total", "Attempts beyond a request's first.");
+    describe_counter!(
+        "troupe_config_reloads_total",
+        "Reloads of the configuration, by outcome."
+    );
+    describe_counter!(
+        "troupe_log_rows_dropped_total",
+        "Rows of the request log that were dropped."
+    );
+    describe_gauge!(
+        "troupe_account_state",
+        "1 for the state that an account is in."
+    );
+    describe_gauge!(
+        "troupe_actor_mailbox_depth",
+        "Asks that wait in an actor, by kind."
+    );
+    describe_counter!(
+        "troupe_actor_restarts_total",
+        "Machines rebuilt after a panic."
+    );
+    describe_gauge!("troupe_build_info", "The running version.");
+}
