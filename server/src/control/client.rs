@@ -1,6 +1,7 @@
 //! The command's side of the control socket.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -38,8 +39,9 @@ pub enum CallError {
 /// # Errors
 /// One runs, but cannot be asked by this user.
 pub async fn connect(data_dir: &Path) -> Result<Option<Client>, ControlError> {
+    let owner = std::fs::metadata(data_dir).ok().map(|meta| meta.uid());
     for path in candidates(data_dir) {
-        match connect_at(path).await {
+        match connect_at(path, owner).await {
             Ok(None) => {}
             other => return other,
         }
@@ -47,7 +49,10 @@ pub async fn connect(data_dir: &Path) -> Result<Option<Client>, ControlError> {
     Ok(None)
 }
 
-pub(super) async fn connect_at(path: PathBuf) -> Result<Option<Client>, ControlError> {
+pub(super) async fn connect_at(
+    path: PathBuf,
+    owner: Option<u32>,
+) -> Result<Option<Client>, ControlError> {
     use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound};
     let stream = match timeout(CONNECT, UnixStream::connect(&path)).await {
         Err(_) => return Err(ControlError::Timeout(path)),
@@ -59,7 +64,8 @@ pub(super) async fn connect_at(path: PathBuf) -> Result<Option<Client>, ControlE
     };
     // Secrets go over this: not to somebody who was quicker to take the path.
     let uid = stream.peer_cred().map_err(ControlError::io(&path))?.uid();
-    let trusted = uid == own_uid() || uid == 0 || own_uid() == 0;
+    let owners = own_uid() == 0 && owner == Some(uid);
+    let trusted = uid == own_uid() || uid == 0 || owners;
     if !trusted {
         return Err(ControlError::Stranger { path, uid });
     }
@@ -109,6 +115,6 @@ impl Client {
 /// For tests of the protocol: any JSON or text.
 #[cfg(test)]
 pub(super) async fn raw(path: &Path, request: &[u8]) -> serde_json::Value {
-    let client = connect_at(path.to_owned()).await.unwrap().unwrap();
+    let client = connect_at(path.to_owned(), None).await.unwrap().unwrap();
     serde_json::from_slice(&client.exchange(request).await.unwrap()).unwrap()
 }

@@ -9,7 +9,7 @@
 //! ```
 //! Index. [`place`]: where the socket is. [`Server`]: bind and run. [`client`]: ask. `wire`: the two lines.
 //!
-//! Invariant: both sides check who the other is (same user or root); every line, wait and number of connections has a
+//! Invariant: both sides check who the other is (same user or root; root also trusts the data folder's owner); every line, wait and number of connections has a
 //! bound; an operation that began is never cut short by a client that leaves.
 
 pub mod client;

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use super::ControlError;
 
 const SOCKET: &str = "troupe.sock";
+/// Its folder in the data folder.
+const INSIDE: &str = "run";
 /// `sun_path` has 108 bytes, the closing NUL included.
 const PATH_MAX_BYTES: usize = 107;
 
@@ -35,7 +37,7 @@ pub(super) fn of(data_dir: &Path, runtime: Option<&OsStr>) -> Vec<PathBuf> {
         .map(Path::new)
         .filter(|folder| folder.is_absolute() && folder.is_dir());
     let folders = [
-        Some(data_dir.join("run")),
+        Some(data_dir.join(INSIDE)),
         runtime.map(|folder| folder.join(format!("troupe-{hash:016x}"))),
         Some(PathBuf::from(format!("/tmp/troupe-{owner}-{hash:016x}"))),
     ];
@@ -46,6 +48,11 @@ pub(super) fn of(data_dir: &Path, runtime: Option<&OsStr>) -> Vec<PathBuf> {
     sockets
         .filter(|socket| socket.as_os_str().len() <= PATH_MAX_BYTES)
         .collect()
+}
+
+/// A folder in the runtime folder or in /tmp: made for one socket, and gone with it.
+pub(super) fn is_outside(folder: &Path) -> bool {
+    folder.file_name() != Some(OsStr::new(INSIDE))
 }
 
 /// Makes the folder of `socket`, or checks that the one there is ours alone.

@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::ControlError;
-use super::place::{candidates, own_uid, prepare_folder};
+use super::place::{candidates, is_outside, own_uid, prepare_folder};
 use super::wire::{
     Line, REQUEST_MAX_BYTES, Request, Response, VERSION, invalid, read_line, to_line,
 };
@@ -118,6 +118,9 @@ impl Drop for Server {
         if ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(%error, "control socket: cannot remove its file");
         }
+        if let Some(folder) = self.path.parent().filter(|folder| is_outside(folder)) {
+            let _ = fs::remove_dir(folder);
+        }
     }
 }
 
@@ -159,7 +162,7 @@ async fn answer(mut stream: UnixStream, ops: Arc<Operations>) {
         }
     } else {
         let message = "the gateway runs as another user; run the command as that user";
-        Err(OpError::new(ErrorCode::Invalid, message))
+        Err(OpError::new(ErrorCode::Forbidden, message))
     };
     let Ok(line) = to_line(&Response::from(result)) else {
         return;

@@ -17,6 +17,8 @@ pub enum ErrorCode {
     Conflict,
     /// The configuration file owns it.
     Declared,
+    /// Another user's gateway.
+    Forbidden,
     /// The store did not take it; nothing was changed.
     StoreUnavailable,
     /// The store failed while writing; the change may be there.

@@ -1,6 +1,6 @@
-//! Fields that several operations share: names, limits, endpoints, expiry, and secrets on their way in and out.
+//! Fields that several operations share: names, limits, endpoints, expiry.
 //!
-//! Invariant: nothing here quotes a secret.
+//! Invariant: a field that is wrong is refused with what would be right.
 
 use std::collections::BTreeMap;
 
@@ -170,43 +170,6 @@ fn midnight(text: &str) -> Option<u64> {
 /// For people and programs: RFC 3339.
 pub(super) fn timestamp(unix_ms: u64) -> Option<Timestamp> {
     Timestamp::from_millisecond(i64::try_from(unix_ms).ok()?).ok()
-}
-
-/// A secret in JSON that only the control socket and the asker's own output see.
-pub(super) mod secret_text {
-    use secrecy::{ExposeSecret, SecretString};
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(secret: &SecretString, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(secret.expose_secret())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SecretString, D::Error> {
-        String::deserialize(from).map(SecretString::from)
-    }
-}
-
-/// The same, where it may be absent (`default` and `skip_serializing_if` beside it).
-pub(super) mod optional_secret {
-    use secrecy::{ExposeSecret, SecretString};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[expect(clippy::ref_option, reason = "serde's calling convention")]
-    pub fn serialize<S: Serializer>(
-        secret: &Option<SecretString>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        secret
-            .as_ref()
-            .map(ExposeSecret::expose_secret)
-            .serialize(to)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<SecretString>, D::Error> {
-        Ok(Option::<String>::deserialize(from)?.map(SecretString::from))
-    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod fields;
 pub mod keys;
 pub mod open;
 pub mod prober;
+mod secret_json;
 #[cfg(test)]
 pub(crate) mod tests;
 

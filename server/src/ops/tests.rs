@@ -19,7 +19,7 @@ use troupe_storage::crypt::{Keyring, MasterKey};
 use super::accounts::AddAccount;
 use super::keys::CreateKey;
 use super::*;
-use crate::config::{Account, Config, Secret};
+use crate::config::{Account, Config, Key, Secret};
 
 /// Says of every credential whether it is `good`.
 struct GoodOnly;
@@ -52,8 +52,17 @@ pub(crate) async fn operations() -> Operations {
         .await
         .unwrap();
     let config = Config {
-        keys: serde_json::from_str(r#"[{"name":"filed","secret":"a-declared-secret-of-ci"}]"#)
-            .unwrap(),
+        keys: vec![Key {
+            name: "filed".into(),
+            secret: Some(Secret::new("a-declared-secret-of-ci")),
+            secret_file: None,
+            owner: None,
+            group: None,
+            endpoints: Default::default(),
+            resources: Default::default(),
+            expires: None,
+            limits: Default::default(),
+        }],
         accounts: vec![Account::with_api_key("filed", Secret::new("good-filed"))],
         ..Config::default()
     };

@@ -10,7 +10,9 @@ use troupe_core::event::EventKind;
 use troupe_core::port::Expect;
 use troupe_upstream::BaseUrl;
 
-use super::super::{ErrorCode, OpError, Operation, Operations, credential, fields, now_ms};
+use super::super::{
+    ErrorCode, OpError, Operation, Operations, credential, fields, now_ms, secret_json,
+};
 use super::AccountInfo;
 use crate::config::accounts::DEFAULT_BASE_URL;
 
@@ -42,7 +44,7 @@ pub struct AddAccount {
     pub base_url: Option<String>,
     #[serde(default)]
     pub auth: AuthScheme,
-    #[serde(with = "fields::secret_text")]
+    #[serde(with = "secret_json::required")]
     pub api_key: SecretString,
     /// Sent with every request; not for secrets.
     #[serde(default)]

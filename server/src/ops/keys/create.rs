@@ -8,7 +8,7 @@ use troupe_core::port::Expect;
 use troupe_core::{KeyHash, KeyId};
 
 use super::super::fields::{self, Endpoints, Limits};
-use super::super::{ErrorCode, OpError, Operation, Operations, now_ms};
+use super::super::{ErrorCode, OpError, Operation, Operations, now_ms, secret_json};
 use super::KeyInfo;
 
 /// Creates a key; its secret is generated unless one is brought.
@@ -18,7 +18,7 @@ pub struct CreateKey {
     /// At least 20 visible characters.
     #[serde(
         default,
-        with = "fields::optional_secret",
+        with = "secret_json::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub secret: Option<SecretString>,
@@ -41,7 +41,7 @@ pub struct CreateKey {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KeyWithSecret {
     pub key: KeyInfo,
-    #[serde(with = "fields::secret_text")]
+    #[serde(with = "secret_json::required")]
     pub secret: SecretString,
 }
 

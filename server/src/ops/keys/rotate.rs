@@ -4,8 +4,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use troupe_core::event::EventKind;
 
-use super::super::fields;
-use super::super::{ErrorCode, OpError, Operation, Operations, now_ms};
+use super::super::{ErrorCode, OpError, Operation, Operations, now_ms, secret_json};
 use super::{KeyInfo, KeyWithSecret};
 
 /// Keeps id, limits and usage; generates the secret unless one is brought.
@@ -14,7 +13,7 @@ pub struct RotateKey {
     pub name: String,
     #[serde(
         default,
-        with = "fields::optional_secret",
+        with = "secret_json::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub secret: Option<SecretString>,

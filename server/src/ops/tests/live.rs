@@ -23,6 +23,8 @@ fn live<F: Future<Output = ()>>(test: impl FnOnce(Operations) -> F + 'static) {
         );
         test(ops.live(Arc::clone(&directory))).await;
         directory.drain().await;
+        assert_eq!(directory.tree().alive(), 0);
+        assert!(directory.finish(), "nobody holds the directory");
     });
 }
 

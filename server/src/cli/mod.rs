@@ -1,0 +1,76 @@
+//! The command line.
+//!
+//! Index. `args` (with `key_args`, `account_args`): what can be typed. `out`: the only writer to stdout and stderr.
+//! `error`: exit codes. `target`: a running gateway, or the store of a stopped one. `keys`, `accounts`, `config`,
+//! `healthcheck`, `version`: a file per command. `secret`: secrets from stdin and files.
+//!
+//! Invariant: exit 0 done, 1 failed, 2 usage, 64 configuration; an error is one line on stderr that says what to do
+//! (a configuration's: one line each); no secret is taken from the arguments.
+
+mod account_args;
+mod accounts;
+mod args;
+mod config;
+mod error;
+mod healthcheck;
+mod key_args;
+mod keys;
+mod out;
+mod secret;
+mod table;
+mod target;
+#[cfg(test)]
+mod tests;
+mod usage;
+mod version;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use self::args::{Cli, Command};
+use self::error::CliError;
+use crate::lifecycle::{self, ServeOptions};
+
+/// Runs the command of `args` (the program's name first) and gives its exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage::report(&error),
+    };
+    match cli.command {
+        Command::Serve(serve) => code(lifecycle::serve(ServeOptions {
+            config: cli.config,
+            bind: serve.bind,
+            workers: serve.workers,
+        })),
+        Command::Demo(demo) => code(lifecycle::demo(demo.bind)),
+        command => match short(cli.config, command) {
+            Ok(()) => 0,
+            Err(error) => out::error(&error),
+        },
+    }
+}
+
+fn code(code: i32) -> u8 {
+    u8::try_from(code).unwrap_or(1)
+}
+
+/// Every command that ends by itself.
+fn short(config: Option<PathBuf>, command: Command) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed(format!("the runtime does not start: {error}")))?;
+    runtime.block_on(async {
+        match command {
+            Command::Config(command) => config::run(config, command),
+            Command::Key(command) => keys::run(config, command).await,
+            Command::Account(command) => accounts::run(config, command).await,
+            Command::Healthcheck(args) => healthcheck::run(config, args).await,
+            Command::Version(args) => version::run(args),
+            Command::Serve(_) | Command::Demo(_) => Ok(()),
+        }
+    })
+}

@@ -1,0 +1,146 @@
+//! Where a command is carried out: by the running gateway, else on its store.
+//!
+//! Invariant: the data folder is found as `serve` finds it; a store that was opened is closed before the command ends.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use troupe_storage::crypt::{Keyring, MasterKey};
+use troupe_storage::{Backend, OpenError};
+
+use super::error::CliError;
+use crate::config::storage::StorageUrl;
+use crate::config::{self, Flags, Loaded, Sources};
+use crate::control::client::{Client, connect};
+use crate::ops::open::keyring;
+use crate::ops::{Declared, Operation, Operations, UpstreamProber};
+
+/// A gateway that starts holds its store a moment before its socket answers; one that stops, after.
+const TRIES: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Carries out `operation` wherever `config` says.
+pub(super) async fn run<O: Operation>(
+    config: Option<PathBuf>,
+    operation: O,
+) -> Result<O::Outcome, CliError> {
+    let sources = Sources::of_process(config, Flags::default());
+    let loaded = config::load(&sources)?;
+    run_at(&loaded, &sources.cwd, operation).await
+}
+
+pub(super) async fn run_at<O: Operation>(
+    loaded: &Loaded,
+    cwd: &Path,
+    operation: O,
+) -> Result<O::Outcome, CliError> {
+    let StorageUrl::Sled(folder) = &loaded.config.storage.url else {
+        return Err(CliError::configuration(
+            "storage.url is memory:, which no command can reach; use sled:FOLDER",
+        ));
+    };
+    let data_dir = cwd.join(folder);
+    match reach::<O>(loaded, cwd, &data_dir).await? {
+        Reached::Running(client) => Ok(client.call(&operation).await?),
+        Reached::Store(backend, ops) => {
+            let outcome = operation.run(&ops).await;
+            drop(ops);
+            let closed = backend.close().await;
+            let outcome = outcome?;
+            closed
+                .map_err(|error| CliError::failed(format!("the store did not close: {error}")))?;
+            Ok(outcome)
+        }
+    }
+}
+
+enum Reached {
+    Running(Client),
+    Store(Backend, Box<Operations>),
+}
+
+async fn reach<O: Operation>(
+    loaded: &Loaded,
+    cwd: &Path,
+    data_dir: &Path,
+) -> Result<Reached, CliError> {
+    // A look at what is not there yet leaves nothing behind.
+    let nothing_there = O::READS && !data_dir.exists();
+    let url = if nothing_there {
+        "memory:".to_owned()
+    } else {
+        loaded.config.storage.url.to_string()
+    };
+    for attempt in 1..=TRIES {
+        if let Some(client) = connect(data_dir).await? {
+            return Ok(Reached::Running(client));
+        }
+        match troupe_storage::open(&url, cwd) {
+            Err(OpenError::Locked { .. }) if attempt < TRIES => tokio::time::sleep(PAUSE).await,
+            Err(OpenError::Locked { .. }) => break,
+            Err(error @ OpenError::Url { .. }) => return Err(CliError::configuration(error)),
+            Err(error) => return Err(CliError::failed(error)),
+            Ok(backend) => return operations(loaded, cwd, backend, nothing_there).await,
+        }
+    }
+    Err(CliError::failed(format!(
+        "another process holds the store in {} and answers on no control socket; stop it, or wait until it has started",
+        data_dir.display()
+    )))
+}
+
+async fn operations(
+    loaded: &Loaded,
+    cwd: &Path,
+    backend: Backend,
+    nothing_there: bool,
+) -> Result<Reached, CliError> {
+    let meta = backend.stores.meta.as_ref();
+    let ring = if nothing_there {
+        throw_away(&backend).await
+    } else {
+        keyring(&loaded.config, cwd, meta)
+            .await
+            .map_err(CliError::configuration)
+    };
+    let ops = match ring {
+        Ok(ring) => on_store(loaded, &backend, ring).await,
+        Err(error) => Err(error),
+    };
+    match ops {
+        Ok(ops) => Ok(Reached::Store(backend, Box::new(ops))),
+        Err(error) => {
+            let _ = backend.close().await;
+            Err(error)
+        }
+    }
+}
+
+async fn on_store(
+    loaded: &Loaded,
+    backend: &Backend,
+    ring: Keyring,
+) -> Result<Operations, CliError> {
+    let stores = backend.stores.clone();
+    let declared = Declared::of_loaded(loaded, stores.accounts.as_ref(), &ring.hasher).await;
+    Ok(Operations::new(
+        stores,
+        Arc::new(ring.vault),
+        Arc::new(ring.hasher),
+        Arc::new(ArcSwap::from_pointee(declared.map_err(CliError::failed)?)),
+        Arc::new(UpstreamProber::new()),
+    ))
+}
+
+async fn throw_away(backend: &Backend) -> Result<Keyring, CliError> {
+    let digits = format!(
+        "{}{}",
+        uuid::Uuid::now_v7().simple(),
+        uuid::Uuid::now_v7().simple()
+    );
+    let master = MasterKey::parse(&digits).map_err(CliError::failed)?;
+    let ring = Keyring::open(backend.stores.meta.as_ref(), &master).await;
+    ring.map_err(CliError::failed)
+}
