@@ -1,7 +1,8 @@
 //! What the file may name although this version does not build it.
 //!
 //! Invariant: a key of a later version parses with its default only; anything that would switch
-//! the feature on is refused by name, never ignored. One table serves the check, the schema, the
+//! the feature on is refused by name, never ignored. A key that only tunes such a feature switches
+//! nothing on and may have any value ([`ANY`]). One table serves the check, the schema, the
 //! environment's names and "did you mean".
 
 use serde_json::{Value as Json, json};
@@ -15,6 +16,9 @@ pub(super) struct Gate {
     pub accepts: &'static str,
 }
 
+/// For a key that has no effect while its feature is off.
+pub(super) const ANY: &str = "*";
+
 const fn gate(path: &'static str, accepts: &'static str) -> Gate {
     Gate { path, accepts }
 }
@@ -23,28 +27,28 @@ pub(super) const GATES: &[Gate] = &[
     gate("server.trusted_proxies", "[]"),
     gate("server.cors", "[]"),
     gate("cluster.redis_url", "null"),
-    gate("cluster.node_id", "null"),
-    gate("cluster.on_redis_down", "local_share"),
+    gate("cluster.node_id", ANY),
+    gate("cluster.on_redis_down", ANY),
     gate("routing.strategy", "least_utilized"),
     gate("limits.defaults", "{}"),
     gate("limits.timezone", "UTC"),
     gate("cache.responses.enabled", "false"),
-    gate("cache.responses.ttl", "5m"),
-    gate("cache.responses.max_bytes", "256MiB"),
+    gate("cache.responses.ttl", ANY),
+    gate("cache.responses.max_bytes", ANY),
     gate("cache.prompt.mode", "off"),
-    gate("audit.dir", "./data/audit"),
-    gate("audit.retention", "400d"),
+    gate("audit.dir", ANY),
+    gate("audit.retention", ANY),
     gate("request_log.bodies", "off"),
     gate("admin.bind", "null"),
     gate("admin.allow_from", "[]"),
-    gate("admin.session_ttl", "12h"),
+    gate("admin.session_ttl", ANY),
     gate("admin.cors", "[]"),
     gate("transforms", "[]"),
     gate("plugins", "[]"),
     gate("webhooks", "[]"),
     gate("telemetry.metrics.per_key", "false"),
     gate("telemetry.otlp.endpoint", "null"),
-    gate("telemetry.otlp.sample", "0.01"),
+    gate("telemetry.otlp.sample", ANY),
     gate("web_session.enabled", "false"),
     gate("web_session.acknowledge_terms", "false"),
 ];
@@ -78,7 +82,7 @@ pub(super) fn check(root: &mut Node, errors: &mut Vec<ConfigError>) {
 fn walk(node: &mut Node, path: &Path, errors: &mut Vec<ConfigError>) {
     let pattern = pattern(path);
     if let Some(accepts) = accepted(&pattern) {
-        if !node.is_null() && !equals(node, accepts) {
+        if accepts != ANY && !node.is_null() && !equals(node, accepts) {
             errors.push(fault(node, path, refusal(&pattern, accepts)));
         }
         node.value = Value::Pruned;
@@ -180,6 +184,9 @@ pub(super) fn names_below(path: &Path) -> Vec<String> {
 
 /// The schema of a gated key.
 pub(super) fn schema(accepts: &str) -> Json {
+    if accepts == ANY {
+        return json!({ "description": "Belongs to a feature that is not available in this version: has no effect." });
+    }
     let accepts = match accepts {
         "null" => Json::Null,
         "[]" => json!([]),

@@ -162,9 +162,9 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "troupe.yaml:2:12: cluster.redis_url: `cluster.redis_url` is not available in this version",
     ),
     (
-        "cluster: { on_redis_down: open }",
-        "troupe.yaml:2:12: cluster.on_redis_down: `cluster.on_redis_down` is not available in this \
-         version; only `local_share` is accepted",
+        "limits: { timezone: CET }",
+        "troupe.yaml:2:11: limits.timezone: `limits.timezone` is not available in this version; \
+         only `UTC` is accepted",
     ),
     (
         "limits: { defaults: { requests_per_minute: 5 } }",
