@@ -14,7 +14,7 @@ mod relay;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::http::Method;
+use actix_web::http::{ConnectionType, Method};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use troupe_actors::key::KeyEntry;
@@ -22,6 +22,7 @@ use troupe_core::record::Route;
 use troupe_wire::path;
 
 use crate::error::Problem;
+use crate::gateway::Phase;
 use crate::pipeline::{Exchange, answer, body, key};
 use crate::plan::Plan;
 use crate::worker::Worker;
@@ -45,8 +46,20 @@ impl Call<'_> {
     }
 }
 
-/// Takes any request.
+/// Takes any request. While the process drains, its connection is the client's last one here.
 pub async fn edge(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let gateway = Arc::clone(&worker.gateway);
+    let mut response = route(worker, request, payload).await;
+    if gateway.phase() == Phase::Draining {
+        // Not as a header: actix writes this one itself.
+        response
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
+    }
+    response
+}
+
+async fn route(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let plan = worker.gateway.plan.load_full();
     let permit = worker.gateway.load.enter();
     let full = permit.is_none();

@@ -5,7 +5,7 @@
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use troupe_core::RequestId;
@@ -17,7 +17,6 @@ use super::exchange::Exchange;
 use super::failure::Whole;
 use super::relay::Relay;
 use crate::error::Problem;
-use crate::gateway::Phase;
 use crate::plan::Plan;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -37,9 +36,6 @@ pub fn mark(exchange: &mut Exchange, headers: &mut HeaderMap) {
     exchange.head_ready();
     headers.insert(REQUEST_ID, request_id(exchange.id()));
     headers.insert(SERVER_TIMING, exchange.server_timing());
-    if exchange.worker.gateway.phase() == Phase::Draining {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
 }
 
 /// An error of the gateway's own; settles the request.
