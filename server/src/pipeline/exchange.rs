@@ -138,23 +138,11 @@ impl Exchange {
         self.lease.as_ref().map(|lease| &lease.account)
     }
 
-    /// Ends the attempt: the slot goes back, the account hears how it went, the session where it was served.
+    /// Ends the attempt: the slot goes back, the account hears how it went.
     pub fn release(&mut self, verdict: Verdict) {
         let Some(lease) = self.lease.take() else {
             return;
         };
-        if verdict == Verdict::Success
-            && let Some((session, hold)) = &mut self.session
-        {
-            let now_ms = self.worker.streams.now_ms();
-            let placed = session.view.load().preferred(now_ms) == Some(lease.account.id);
-            if !placed {
-                session.handle.tell(SessionTell::Placed {
-                    account: lease.account.id,
-                    hold: hold.take(),
-                });
-            }
-        }
         let model = self.record.model.clone();
         self.worker
             .outbox
@@ -188,11 +176,22 @@ impl Exchange {
             .get_or_insert(self.timeline.elapsed_us());
     }
 
-    /// The upstream's first event (or the head of a JSON answer) is there.
+    /// The upstream's first event (or the head of a JSON answer) is there. From now on the session is at home with this
+    /// account, whose prompt cache is warm, even if the client leaves before the end.
     pub fn first_event(&mut self) {
         self.record
             .first_event_us
             .get_or_insert(self.timeline.elapsed_us());
+        let (Some(lease), Some((session, hold))) = (&self.lease, &mut self.session) else {
+            return;
+        };
+        let now_ms = self.worker.streams.now_ms();
+        if session.view.load().preferred(now_ms) != Some(lease.account.id) {
+            session.handle.tell(SessionTell::Placed {
+                account: lease.account.id,
+                hold: hold.take(),
+            });
+        }
     }
 
     /// Settles the request with what is in its row.
