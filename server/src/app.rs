@@ -14,12 +14,12 @@ use troupe_actors::{Clock, Directory, DirectoryConfig, Tree};
 use troupe_core::AccountId;
 use troupe_core::account::AccountState;
 use troupe_core::port::StoreError;
-use troupe_storage::crypt::{CryptError, KeyFileError, Keyring, MasterKey};
 use troupe_storage::{Backend, OpenError};
 
 use crate::config::{Config, Loaded, Reloader};
 use crate::gateway::Gateway;
 use crate::ops::keys::CreateKey;
+use crate::ops::open::{KeyringError, keyring};
 use crate::ops::{Declared, OpError, Operation, Operations, UpstreamProber, credential};
 use crate::plan::Plan;
 use crate::telemetry::{LogFilter, Telemetry};
@@ -30,17 +30,11 @@ pub enum StartError {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
-    KeyFile(#[from] KeyFileError),
-    #[error(transparent)]
-    Crypt(#[from] CryptError),
+    Keyring(#[from] KeyringError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{0}")]
     Operation(String),
-    #[error(
-        "the store belongs to master key {0}, but there is no key file; give that key by secrets.key_file or TROUPE_SECRETS__KEY"
-    )]
-    KeyFileMissing(String),
 }
 
 impl From<OpError> for StartError {
@@ -86,7 +80,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let config = &loaded.config;
         let backend = troupe_storage::open(&config.storage.url.to_string(), &cwd)?;
-        let keyring = keyring(config, &backend, &cwd).await?;
+        let keyring = keyring(config, &cwd, backend.stores.meta.as_ref()).await?;
         let prober = Arc::new(UpstreamProber::new());
         let tree = Tree::start(Clock::system(), io);
         let directory = Directory::start(
@@ -106,7 +100,7 @@ impl App {
             telemetry,
         );
         let declared = Arc::new(ArcSwap::from_pointee(
-            declare(loaded, &backend, &hasher).await?,
+            Declared::of_loaded(loaded, backend.stores.accounts.as_ref(), &hasher).await?,
         ));
         let operations = Operations::new(
             backend.stores.clone(),
@@ -136,28 +130,6 @@ impl App {
     }
 }
 
-async fn keyring(
-    config: &Config,
-    backend: &Backend,
-    cwd: &std::path::Path,
-) -> Result<Keyring, StartError> {
-    let file = cwd.join(&config.secrets.key_file);
-    let master = match &config.secrets.key {
-        Some(key) => MasterKey::parse(key.expose())?,
-        // A store that has a master key gets no new one: nothing in it could be opened.
-        None if !file.exists() => match backend.stores.meta.get("master_key_id").await? {
-            Some(id) => {
-                return Err(StartError::KeyFileMissing(
-                    String::from_utf8_lossy(&id).into_owned(),
-                ));
-            }
-            None => MasterKey::load_or_create(&file)?,
-        },
-        None => MasterKey::load(&file)?,
-    };
-    Ok(Keyring::open(backend.stores.meta.as_ref(), &master).await?)
-}
-
 fn directory_config(config: &Config) -> DirectoryConfig {
     DirectoryConfig {
         session_idle: config.sessions.idle_timeout.get(),
@@ -167,28 +139,6 @@ fn directory_config(config: &Config) -> DirectoryConfig {
         log_retention: config.request_log.retention.get(),
         ..DirectoryConfig::default()
     }
-}
-
-/// What the file declares, and the account of `ANTHROPIC_API_KEY` when there is no other.
-async fn declare(
-    loaded: &Loaded,
-    backend: &Backend,
-    hasher: &troupe_storage::crypt::KeyHasher,
-) -> Result<Declared, StoreError> {
-    let mut declared = Declared::new(&loaded.config, loaded.file.as_deref(), hasher);
-    if let Some(account) = &loaded.env_account
-        && declared.accounts.is_empty()
-        && backend.stores.accounts.list().await?.is_empty()
-    {
-        declared
-            .accounts
-            .extend(crate::ops::declared::DeclaredAccount::new(
-                account,
-                "ANTHROPIC_API_KEY".into(),
-                hasher,
-            ));
-    }
-    Ok(declared)
 }
 
 /// Publishes what is stored and what is declared.

@@ -8,7 +8,7 @@ use troupe_actors::Directory;
 use troupe_storage::crypt::KeyHasher;
 
 use crate::config::telemetry::Log;
-use crate::config::{Config, Loaded, Section};
+use crate::config::{Account, Config, Loaded, Section};
 use crate::gateway::Gateway;
 use crate::ops::{Declared, Operations};
 use crate::plan::Plan;
@@ -39,6 +39,7 @@ pub(super) struct DeclaredSection {
     directory: Arc<Directory>,
     hasher: Arc<KeyHasher>,
     file: Option<PathBuf>,
+    env_account: Option<Account>,
 }
 
 impl DeclaredSection {
@@ -48,6 +49,7 @@ impl DeclaredSection {
             directory,
             hasher: Arc::clone(&operations.hasher),
             file: loaded.file.clone(),
+            env_account: loaded.env_account.clone(),
         }
     }
 }
@@ -60,8 +62,14 @@ impl Section for DeclaredSection {
     }
 
     fn prepare(&self, new: &Config) -> Result<Declared, String> {
-        let new = Declared::new(new, self.file.as_deref(), &self.hasher);
+        let mut new = Declared::new(new, self.file.as_deref(), &self.hasher);
         let old = self.declared.load();
+        let is_stored = |id| !old.accounts.iter().any(|account| account.record.id == id);
+        if let Some(account) = &self.env_account
+            && !self.directory.accounts().iter().any(|a| is_stored(a.id))
+        {
+            new.or_env_account(account, &self.hasher);
+        }
         for key in &new.keys {
             if self
                 .directory

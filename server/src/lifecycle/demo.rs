@@ -57,7 +57,9 @@ pub fn demo(bind: Option<String>) -> i32 {
     };
     let code = run(loaded, Sources::default(), announce);
     drop(upstream);
-    if let Err(error) = std::fs::remove_dir_all(&folder) {
+    if let Err(error) = std::fs::remove_dir_all(&folder)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
         complain(&format!("cannot remove {}: {error}", folder.display()));
     }
     code

@@ -13,11 +13,12 @@ use crate::gateway::{Gateway, Phase};
 /// How often the requests that are left are counted.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// SIGTERM and SIGINT.
+/// SIGTERM and SIGINT; SIGHUP, which the configuration's watcher waits for, no longer ends the process.
 #[derive(Debug)]
 pub struct Signals {
     term: Signal,
     int: Signal,
+    _hangup: Signal,
 }
 
 impl Signals {
@@ -27,6 +28,7 @@ impl Signals {
         Ok(Self {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
+            _hangup: signal(SignalKind::hangup())?,
         })
     }
 

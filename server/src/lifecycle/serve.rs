@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 
 use super::{drain, reload};
-use crate::app::{App, DEFAULT_KEY, FirstKey};
+use crate::app::{App, DEFAULT_KEY, FirstKey, StartError};
 use crate::config::server::Threads;
 use crate::config::{Flags, Loaded, Sources, load};
 use crate::gateway::Phase;
@@ -71,14 +71,42 @@ pub(super) fn run(loaded: Loaded, sources: Sources, announce: impl FnOnce(&App, 
     let code = actix_rt::System::new().block_on(async move {
         match live(&loaded, sources, log, handle, announce).await {
             Ok(code) => code,
-            Err(error) => {
-                complain(&error);
-                FAILED
+            Err(Failure { code, message }) => {
+                complain(&message);
+                code
             }
         }
     });
     io.shutdown_timeout(Duration::from_secs(5));
     code
+}
+
+/// Why it does not run, and the exit code that says so.
+struct Failure {
+    code: i32,
+    message: String,
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self {
+            code: FAILED,
+            message,
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let code = match error {
+            StartError::Keyring(_) => CONFIGURATION,
+            _ => FAILED,
+        };
+        Self {
+            code,
+            message: error.to_string(),
+        }
+    }
 }
 
 async fn live(
@@ -87,7 +115,9 @@ async fn live(
     log: telemetry::LogFilter,
     io: tokio::runtime::Handle,
     announce: impl FnOnce(&App, &str),
-) -> Result<i32, String> {
+) -> Result<i32, Failure> {
+    // First of all: from here on a signal waits for the drain and ends nothing by itself.
+    let signals = drain::Signals::new().map_err(|error| error.to_string())?;
     let config = &loaded.config;
     let bind = config.server.bind;
     let listener = listen(bind, "server.bind")?;
@@ -98,9 +128,7 @@ async fn live(
         .bind
         .map(|bind| listen(bind, "telemetry.metrics.bind"))
         .transpose()?;
-    let app = App::build(loaded, log, sources.cwd.clone(), io.clone())
-        .await
-        .map_err(|error| error.to_string())?;
+    let app = App::build(loaded, log, sources.cwd.clone(), io.clone()).await?;
     let (stop_control, control_stops) = oneshot::channel::<()>();
     let control = start_control(&app, &io, control_stops).await?;
     let server = http::serve(&app.gateway, listener, threads(config.server.threads))
@@ -124,7 +152,6 @@ async fn live(
     });
     app.gateway.set_phase(Phase::Ready);
     announce(&app, &format!("http://{address}"));
-    let signals = drain::Signals::new().map_err(|error| error.to_string())?;
     let clean = reload::follow(&app, &sources, loaded, signals, http, &config.server.drain).await;
     upkeep.abort();
     let _ = stop_control.send(());

@@ -66,15 +66,20 @@ impl Declared {
     ) -> Result<Self, StoreError> {
         let mut declared = Self::new(&loaded.config, loaded.file.as_deref(), hasher);
         if let Some(account) = &loaded.env_account
-            && declared.accounts.is_empty()
             && accounts.list().await?.is_empty()
         {
-            let place = "the environment (ANTHROPIC_API_KEY)".into();
-            declared
-                .accounts
-                .extend(DeclaredAccount::new(account, place, hasher));
+            declared.or_env_account(account, hasher);
         }
         Ok(declared)
+    }
+
+    /// Adds the account of `ANTHROPIC_API_KEY` when no other is declared.
+    pub fn or_env_account(&mut self, account: &config::Account, hasher: &KeyHasher) {
+        if self.accounts.is_empty() {
+            let place = "the environment (ANTHROPIC_API_KEY)".into();
+            self.accounts
+                .extend(DeclaredAccount::new(account, place, hasher));
+        }
     }
 
     #[must_use]
