@@ -9,5 +9,11 @@
 )]
 
 mod house;
+mod lifecycle_drain;
+mod lifecycle_keys;
+mod lifecycle_kill;
+mod lifecycle_reload;
+mod lifecycle_start;
 mod process;
 mod sdk;
+mod serve;

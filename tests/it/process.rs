@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -32,30 +32,32 @@ pub fn free_address() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-/// A child with its output in a file of `folder`.
+/// A child with its output in files of `folder`.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
     name: String,
-    output: PathBuf,
+    stdout: PathBuf,
+    stderr: PathBuf,
 }
 
 impl Process {
     /// Starts `command` in `folder` with no input and only the environment set on it, `PATH` and
     /// `HOME`: what the developer's shell exports (keys, proxies) must not reach a test.
     pub fn start(name: &str, mut command: Command, folder: &Path) -> Self {
-        let output = folder.join(format!("{name}.log"));
-        let log = File::create(&output).expect("a log file");
+        let stdout = folder.join(format!("{name}.stdout"));
+        let stderr = folder.join(format!("{name}.stderr"));
         let child = alone(&mut command, folder)
             .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("the log file twice"))
-            .stderr(log)
+            .stdout(File::create(&stdout).expect("a file for its output"))
+            .stderr(File::create(&stderr).expect("a file for its log"))
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         Self {
             child,
             name: name.to_owned(),
-            output,
+            stdout,
+            stderr,
         }
     }
 
@@ -76,10 +78,49 @@ impl Process {
         );
     }
 
-    /// What it has printed so far.
+    /// What it has printed so far, its log last.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.output).unwrap_or_default()
+        self.stdout() + &self.stderr()
     }
+
+    pub fn stdout(&self) -> String {
+        std::fs::read_to_string(&self.stdout).unwrap_or_default()
+    }
+
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
+    /// Sends it a signal, by name: `TERM`, `HUP`, `KILL`.
+    pub fn signal(&self, name: &str) {
+        let line = format!("kill -{name} {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &line]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "{line}");
+    }
+
+    /// Waits for its end, and gives its exit code (128 + N when signal N ended it); fails after `within`.
+    pub fn ended(&mut self, within: Duration) -> i32 {
+        let mut status = None;
+        let ended = until(within, || {
+            status = self.child.try_wait().expect("the state of a child");
+            status.is_some()
+        });
+        assert!(
+            ended,
+            "{} has not ended after {within:?}:\n{}",
+            self.name,
+            self.log()
+        );
+        code(status.expect("the status of a child that has ended"))
+    }
+}
+
+/// An exit code as a shell tells it.
+pub fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
 }
 
 impl Drop for Process {
@@ -98,6 +139,21 @@ pub fn run(mut command: Command, folder: &Path) -> bool {
         .status()
         .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
         .success()
+}
+
+/// Runs `command` in `folder` to its end as [`run`] does, with `input`, and gives what it printed.
+pub fn output(mut command: Command, folder: &Path, input: &str) -> Output {
+    let mut child = alone(&mut command, folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+    let mut stdin = child.stdin.take().expect("its input");
+    // A command that reads nothing may have ended already.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("its output")
 }
 
 fn alone<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
