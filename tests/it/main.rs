@@ -8,6 +8,9 @@
     reason = "all of this is test code; clippy's own exemption sees only #[test] functions"
 )]
 
+mod e2e_bytes;
+mod e2e_stream;
+mod gateway;
 mod house;
 mod lifecycle_drain;
 mod lifecycle_keys;

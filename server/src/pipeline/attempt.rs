@@ -21,7 +21,7 @@ use troupe_upstream::{
 };
 use troupe_wire::body::RequestPeek;
 use troupe_wire::patch;
-use troupe_wire::sse::{Event, Splitter};
+use troupe_wire::sse::{Event, EventKind, Splitter};
 use troupe_wire::usage::UsageScanner;
 
 use super::choose::{self, Wanted};
@@ -72,6 +72,8 @@ pub struct FirstEvents {
     pub pieces: SmallVec<[Bytes; 2]>,
     pub splitter: Splitter,
     pub usage: UsageScanner,
+    /// One of them was the upstream's `error`.
+    pub saw_error: bool,
     pub ended: bool,
 }
 
@@ -295,15 +297,17 @@ async fn first_events(body: &mut AnswerBody) -> Result<FirstEvents, Failure> {
         pieces: SmallVec::new(),
         splitter: Splitter::new(),
         usage: UsageScanner::default(),
+        saw_error: false,
         ended: false,
     };
     loop {
         match body.next().await {
             Some(Ok(chunk)) => {
-                let usage = &mut first.usage;
-                let ready = first
-                    .splitter
-                    .push(chunk, &mut |event: Event<'_>| usage.observe(&event));
+                let (usage, saw_error) = (&mut first.usage, &mut first.saw_error);
+                let ready = first.splitter.push(chunk, &mut |event: Event<'_>| {
+                    *saw_error |= event.kind == EventKind::Error;
+                    usage.observe(&event);
+                });
                 first.pieces.extend(ready);
                 if !first.pieces.is_empty() {
                     return Ok(first);

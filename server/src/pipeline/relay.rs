@@ -62,10 +62,11 @@ impl Relay {
             pieces,
             splitter,
             usage,
+            saw_error,
             ended,
         } = first;
         let mut state = State::new(exchange, body, silence, Kind::Events { splitter, usage });
-        state.begin(pieces, ended);
+        state.begin(pieces, saw_error, ended);
         Self::start(state, None)
     }
 

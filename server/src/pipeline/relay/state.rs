@@ -100,7 +100,8 @@ impl State {
     }
 
     /// Takes over what was read to get at the first event.
-    pub(super) fn begin(&mut self, pieces: SmallVec<[Bytes; 2]>, ended: bool) {
+    pub(super) fn begin(&mut self, pieces: SmallVec<[Bytes; 2]>, saw_error: bool, ended: bool) {
+        self.saw_error = saw_error;
         pieces.into_iter().for_each(|piece| self.keep(piece));
         if ended {
             self.upstream_ended();
@@ -193,17 +194,29 @@ impl State {
 
     /// The upstream's body is at its end: was the answer?
     fn upstream_ended(&mut self) {
+        let over = self.is_over();
         if let Kind::Events { splitter, usage } = &mut self.kind {
             let started = usage.message_id.is_some() || usage.usage.is_some();
-            let cut_inside = splitter.held_len() > 0;
-            if cut_inside || (started && !usage.stopped && !self.saw_error) {
+            if !over && (started || splitter.held_len() > 0) {
                 return self.cut(
                     "stream ended without message_stop",
                     "api_error",
                     "the upstream ended its stream early",
                 );
             }
+            let last_words = splitter.take_held();
+            self.keep(last_words);
         }
+        self.finished();
+    }
+
+    /// Has the stream said how its message ended? Then nothing of it can be missing.
+    fn is_over(&self) -> bool {
+        let stopped = matches!(&self.kind, Kind::Events { usage, .. } if usage.stopped);
+        stopped || self.saw_error
+    }
+
+    fn finished(&mut self) {
         self.close(End::Whole);
         if self.saw_error {
             self.exchange.record.error =
@@ -216,8 +229,11 @@ impl State {
         });
     }
 
-    /// Ends the answer so that nobody takes it for whole.
+    /// Ends the answer so that nobody takes it for whole, unless it is.
     fn cut(&mut self, why: &str, kind: &str, message: &str) {
+        if self.is_over() && self.at_boundary() {
+            return self.finished();
+        }
         self.exchange.record.error = Some(why.to_owned());
         if self.at_boundary() {
             self.keep(error_event(kind, message));

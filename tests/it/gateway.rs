@@ -1,0 +1,10 @@
+//! The gateway as a process, in front of scripted upstreams, and a client that speaks HTTP/1.1 by
+//! hand: it sends what no library would, and shows what came back byte for byte.
+
+mod client;
+mod stage;
+mod upstream;
+
+pub use client::{Answer, Client, head, request};
+pub use stage::{Account, FIRST, PLAIN, SECOND, Setup, Stage, UNBOUND, message, stream};
+pub use upstream::Canned;
