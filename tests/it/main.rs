@@ -8,6 +8,10 @@
     reason = "all of this is test code; clippy's own exemption sees only #[test] functions"
 )]
 
+mod cli_accounts;
+mod cli_config;
+mod cli_keys;
+mod cli_secrets;
 mod e2e_bytes;
 mod e2e_stream;
 mod gateway;
