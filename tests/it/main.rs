@@ -8,6 +8,7 @@
     reason = "all of this is test code; clippy's own exemption sees only #[test] functions"
 )]
 
+mod browser_admin;
 mod cli_accounts;
 mod cli_config;
 mod cli_keys;
