@@ -20,6 +20,7 @@ mod house;
 mod lifecycle_drain;
 mod lifecycle_keys;
 mod lifecycle_kill;
+mod lifecycle_metrics;
 mod lifecycle_reload;
 mod lifecycle_start;
 mod process;
