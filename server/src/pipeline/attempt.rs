@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use smallvec::SmallVec;
 use troupe_core::AccountId;
-use troupe_core::account::Verdict;
+use troupe_core::account::{AccountAsk, Verdict};
 use troupe_upstream::{
     AnswerBody, Body, Facts, Retry, SendError, UpstreamAnswer, UpstreamRequest, classify, headers,
     is_relayable, retryable, send,
@@ -29,6 +29,9 @@ use super::exchange::Exchange;
 use super::failure::{Failure, Whole};
 use crate::error::Problem;
 use crate::plan::Plan;
+
+/// How long an answer waits for an account's actor that is busy.
+const KNOWN_WITHIN: Duration = Duration::from_millis(100);
 
 /// What a request wants of an upstream.
 #[derive(Debug)]
@@ -145,7 +148,7 @@ pub async fn run(
             last = Some(failure);
             continue;
         }
-        exchange.release(failure.verdict());
+        blame(exchange, failure.verdict()).await;
         let pause = match retry {
             Retry::NextAccount => None,
             Retry::NextAccountAfterPause => Some(pause(attempt)),
@@ -165,6 +168,18 @@ pub async fn run(
         || Err(Problem::Overloaded("no attempt was made")),
         |failure| failure.conclude(None),
     )
+}
+
+/// Ends a failed attempt. An account's fault is known before the client is: its next request must not meet it again.
+async fn blame(exchange: &mut Exchange, verdict: Verdict) {
+    let is_fault = !matches!(verdict, Verdict::RequestFault | Verdict::Unknown);
+    let account = exchange.account().filter(|_| is_fault).cloned();
+    exchange.release(verdict);
+    if let Some(account) = account {
+        // Whatever is asked after the report is answered after it was taken in.
+        let after = account.handle.ask(AccountAsk::Lease { model: None });
+        let _ = tokio::time::timeout(KNOWN_WITHIN, after).await;
+    }
 }
 
 /// Is there an account that was not tried yet?

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -55,7 +55,10 @@ pub fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Vec<u8> {
 
 impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("the gateway");
+        let socket = TcpSocket::new_v4().expect("a socket");
+        // Small, so that what a test does not read does not vanish in the kernel.
+        socket.set_recv_buffer_size(64 * 1024).expect("a buffer");
+        let stream = socket.connect(address).await.expect("the gateway");
         stream.set_nodelay(true).expect("a socket");
         Self {
             stream,

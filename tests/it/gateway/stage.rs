@@ -273,6 +273,6 @@ pub fn stream() -> String {
 
 fn asking(more: &str) -> String {
     format!(
-        r#"{{"model":"claude-sonnet-5","max_tokens":100,{more}"messages":[{{"role":"user","content":"Hello"}}]}}"#
+        r#"{{"model":"claude-sonnet-5","max_tokens":100000000,{more}"messages":[{{"role":"user","content":"Hello"}}]}}"#
     )
 }

@@ -67,6 +67,8 @@ pub(super) struct State {
     held: usize,
     end: Option<End>,
     saw_error: bool,
+    /// What stands before a cut was written.
+    flushed: bool,
     ping_due: bool,
     waker: Option<Waker>,
     /// Monotonic ms of the ticker's clock.
@@ -87,6 +89,7 @@ impl State {
             held: 0,
             end: None,
             saw_error: false,
+            flushed: false,
             ping_due: false,
             waker: None,
             last_polled_ms: now_ms,
@@ -133,6 +136,11 @@ impl State {
                 Some(End::Whole) => {
                     self.settle(None);
                     return Poll::Ready(None);
+                }
+                // Once more through the loop: an error throws away what actix has not written yet.
+                Some(End::Cut) if !std::mem::replace(&mut self.flushed, true) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 Some(End::Cut) => {
                     self.settle(None);
