@@ -190,6 +190,36 @@ fn a_wrong_or_missing_master_key_is_told_and_replaces_nothing() {
     place.serve();
 }
 
+#[test]
+fn a_reader_that_leaves_does_not_end_it() {
+    let place = Place::with("");
+    let mut command = place.command("serve");
+    command.current_dir(place.path());
+    command.stdout(std::process::Stdio::piped());
+    command.stderr(std::process::Stdio::null());
+    let mut gateway = command.spawn().expect("a gateway");
+    drop(gateway.stdout.take());
+    let ready = until(READY_WITHIN, || {
+        Ask::get("/readyz").status(place.address) == 200
+    });
+    let kept = place.run("key list --json").json();
+    let ended = gateway.try_wait().expect("its state");
+    gateway.kill().expect("its end");
+    gateway.wait().expect("its end");
+    assert!(ready && ended.is_none(), "{ended:?}");
+    assert_eq!(kept[0]["name"], "default", "{kept}");
+}
+
+#[test]
+fn a_wrong_address_is_told_before_anything_starts() {
+    let place = Place::new();
+    let error = place.run("serve --bind nowhere").error(64);
+    assert!(error.contains("--bind"), "{error}");
+    let error = place.run("demo --bind nowhere").error(2);
+    assert!(error.contains("--bind"), "{error}");
+    assert!(!place.data().exists());
+}
+
 /// The first generated key in a text.
 pub fn generated_key(text: &str) -> String {
     let is_key = |word: &&str| word.starts_with("troupe-") && word.len() == 50;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use secrecy::ExposeSecret;
 use troupe_mock::{Mock, MockConfig};
 
-use super::serve::{FAILED, complain, run};
+use super::serve::{FAILED, USAGE, complain, run, say};
 use crate::app::{App, FirstKey};
 use crate::config::storage::StorageUrl;
 use crate::config::telemetry::LogLevel;
@@ -22,7 +22,7 @@ pub fn demo(bind: Option<String>) -> i32 {
         Ok(bind) => bind,
         Err(error) => {
             complain(&error);
-            return FAILED;
+            return USAGE;
         }
     };
     let folder =
@@ -87,18 +87,19 @@ pub(super) fn curl(url: &str, key: &str) -> String {
     )
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "the announcement is the command's output"
-)]
 fn announce(app: &App, url: &str) {
     let FirstKey::Made(secret) = &app.first_key else {
         return;
     };
     let secret = secret.expose_secret();
-    println!("Troupe demo: answers come from a scripted upstream, nothing leaves this machine.");
-    println!("  base URL   {url}");
-    println!("  API key    {secret}");
-    println!("  admin      {url}/admin");
-    println!("\n{}\n", curl(url, secret));
+    let curl = curl(url, secret);
+    say(&format!(
+        "Troupe demo: answers come from a scripted upstream, nothing leaves this machine.
+  base URL   {url}
+  API key    {secret}
+  admin      {url}/admin
+
+{curl}
+"
+    ));
 }

@@ -1,5 +1,6 @@
 //! `troupe serve`.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,9 +24,10 @@ pub struct ServeOptions {
     pub workers: Option<u32>,
 }
 
-/// Exit codes: a clean end, a failure, a wrong configuration.
+/// Exit codes: a clean end, a failure, a wrong argument, a wrong configuration.
 pub(super) const DONE: i32 = 0;
 pub(super) const FAILED: i32 = 1;
+pub(super) const USAGE: i32 = 2;
 const CONFIGURATION: i32 = 64;
 
 /// Threads for effects and the control socket.
@@ -207,34 +209,43 @@ fn threads(threads: Threads) -> usize {
 }
 
 /// What an operator must see at the start.
-#[expect(
-    clippy::print_stdout,
-    reason = "the announcement is the command's output"
-)]
 fn announce(app: &App, url: &str) {
-    println!("troupe {} listens on {url}", env!("CARGO_PKG_VERSION"));
+    say(&format!(
+        "troupe {} listens on {url}",
+        env!("CARGO_PKG_VERSION")
+    ));
     match &app.first_key {
         FirstKey::Made(secret) => {
-            println!(
-                "API key `{DEFAULT_KEY}` (shown only this once): {}",
-                secret.expose_secret()
-            );
-            println!("\n{}\n", super::demo::curl(url, secret.expose_secret()));
+            let secret = secret.expose_secret();
+            let curl = super::demo::curl(url, secret);
+            let told = say(&format!(
+                "API key `{DEFAULT_KEY}` (shown only this once): {secret}\n\n{curl}\n"
+            ));
+            if !told {
+                tracing::warn!(
+                    "the first key could not be printed; see it with `troupe key rotate {DEFAULT_KEY}`"
+                );
+            }
         }
-        FirstKey::Known(prefix) => println!(
-            "API key `{DEFAULT_KEY}`: {prefix}… (a new secret: troupe key rotate {DEFAULT_KEY})"
-        ),
+        FirstKey::Known(prefix) => {
+            say(&format!(
+                "API key `{DEFAULT_KEY}`: {prefix}… (a new secret: troupe key rotate {DEFAULT_KEY})"
+            ));
+        }
         FirstKey::Other => {}
     }
     if app.gateway.directory.accounts().is_empty() {
-        println!("no account yet: troupe account add NAME --kind api_key --api-key-stdin");
+        say("no account yet: troupe account add NAME --kind api_key --api-key-stdin");
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "a start that fails is told where the operator looks, also before there is a log"
-)]
+/// A line on stdout; false when nobody reads it, which ends no gateway.
+pub(super) fn say(text: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
+}
+
+/// Why it does not run, on stderr: where the operator looks, also before there is a log.
 pub(super) fn complain(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
