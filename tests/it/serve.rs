@@ -170,7 +170,12 @@ pub struct Done {
 impl Done {
     /// Standard output of a command that must have worked, and said nothing else.
     pub fn ok(self) -> String {
-        assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{self:?}");
+        let line = &self.line;
+        assert_eq!(
+            (self.code, self.stderr.as_str()),
+            (0, ""),
+            "{line}: {self:?}"
+        );
         self.stdout
     }
 

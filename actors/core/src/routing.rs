@@ -17,12 +17,15 @@ pub struct Candidate {
     pub preferred: bool,
 }
 
+/// Avoided, not preferred, utilisation, turn, and the caller's index: the smallest goes first.
+type Rank = (bool, bool, u32, usize, usize);
+
 /// Order in which to try the candidates: unavoided before avoided, the preferred one, then the least utilised;
 /// ties rotate by `turn`, so that equal accounts share the load.
 #[must_use]
 pub fn rank(candidates: &[Candidate], turn: usize) -> SmallVec<[usize; 8]> {
     let count = candidates.len().max(1);
-    let mut order: SmallVec<[(bool, bool, u32, usize, usize); 8]> = candidates
+    let mut order: SmallVec<[Rank; 8]> = candidates
         .iter()
         .enumerate()
         .map(|(place, c)| {
