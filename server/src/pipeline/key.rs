@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn credentials_of_every_form() {
-        let table: &[(&[(&str, &str)], Option<&str>)] = &[
+        type Row = (&'static [(&'static str, &'static str)], Option<&'static str>);
+        let table: &[Row] = &[
             (&[("x-api-key", "k1")], Some("k1")),
             (&[("authorization", "Bearer k1")], Some("k1")),
             (&[("authorization", "bearer   k1 ")], Some("k1")),
