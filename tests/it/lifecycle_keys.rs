@@ -48,6 +48,9 @@ fn one_too_many_is_refused_when_nobody_leaves() {
     let body = refused.json();
     assert_eq!(body["error"]["type"], "rate_limit_error", "{body}");
     assert_eq!(body["retry_after"], 1, "{body}");
+    let metrics = Ask::get("/metrics").send(place.address).body();
+    let counted = r#"troupe_limit_rejections_total{limit="concurrent"} 1"#;
+    assert!(metrics.contains(counted), "{metrics}");
     drop(first);
     let served = || place.message(KEY, "default").status == 200;
     assert!(until(SOON, served));

@@ -48,6 +48,12 @@ pub fn problem(exchange: &mut Exchange, problem: &Problem, plan: &Plan) -> HttpR
         .error
         .get_or_insert_with(|| problem.message().into_owned());
     mark(exchange, response.headers_mut());
+    if matches!(
+        problem,
+        Problem::Concurrent { .. } | Problem::QueueFull { .. }
+    ) {
+        exchange.worker.gateway.telemetry.refused("concurrent");
+    }
     let refused = exchange.record.attempts == 0;
     exchange.finish(if refused {
         Outcome::Refused

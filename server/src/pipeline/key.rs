@@ -165,7 +165,10 @@ mod tests {
 
     #[test]
     fn credentials_of_every_form() {
-        type Row = (&'static [(&'static str, &'static str)], Option<&'static str>);
+        type Row = (
+            &'static [(&'static str, &'static str)],
+            Option<&'static str>,
+        );
         let table: &[Row] = &[
             (&[("x-api-key", "k1")], Some("k1")),
             (&[("authorization", "Bearer k1")], Some("k1")),

@@ -51,7 +51,10 @@ impl Telemetry {
         let process = metrics_process::Collector::default();
         process.describe();
         gauge!("troupe_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        counter!("troupe_config_reloads_total", "outcome" => "applied").absolute(0);
+        for outcome in ["applied", "rejected"] {
+            counter!("troupe_config_reloads_total", "outcome" => outcome).absolute(0);
+        }
+        counter!("troupe_limit_rejections_total", "limit" => "concurrent").absolute(0);
         Self {
             handle,
             process,
@@ -75,6 +78,11 @@ impl Telemetry {
 
     pub fn stream_closed(&self) {
         self.streams_open.decrement(1.0);
+    }
+
+    /// A request was refused by this limit.
+    pub fn refused(&self, limit: &'static str) {
+        counter!("troupe_limit_rejections_total", "limit" => limit).increment(1);
     }
 
     /// Prometheus text.
@@ -184,6 +192,10 @@ fn describe() {
         "Final upstream answers, by account and status."
     );
     describe_counter!("troupe_retries_total", "Attempts beyond a request's first.");
+    describe_counter!(
+        "troupe_limit_rejections_total",
+        "Requests that a limit refused."
+    );
     describe_counter!(
         "troupe_config_reloads_total",
         "Reloads of the configuration, by outcome."
