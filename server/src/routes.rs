@@ -40,6 +40,15 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// The size of the body is checked before path and method.
+    pub fn size_first(&self, other: Problem) -> Problem {
+        let limit_bytes = self.plan.body_limit_bytes;
+        match body::declared_length(self.request.headers()) {
+            Some(length) if length > limit_bytes => Problem::BodyTooLarge { limit_bytes },
+            _ => other,
+        }
+    }
+
     /// Answers with an error of the gateway's own.
     pub fn fail(mut self, problem: &Problem) -> HttpResponse {
         answer::problem(&mut self.exchange, problem, &self.plan)
@@ -85,7 +94,7 @@ fn refuse_path(
 ) -> HttpResponse {
     let problem = match key::identify(&exchange.worker.gateway, request.headers()) {
         Err(problem) if request.uri().path().starts_with("/v1") => problem,
-        _ => Problem::Invalid(format!("the path is refused: {why}")),
+        _ => Problem::NotFound(why.to_owned()),
     };
     answer::problem(&mut exchange, &problem, plan)
 }
@@ -161,7 +170,7 @@ fn is_read(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
 }
 
-/// Calls the route's handler, or says which method the path takes; the size is checked before the method.
+/// Calls the route's handler, or says which method the path takes.
 async fn when<'a, F: Future<Output = HttpResponse>>(
     right: bool,
     allow: &'static str,
@@ -173,9 +182,6 @@ async fn when<'a, F: Future<Output = HttpResponse>>(
     if right {
         return handler(call).await;
     }
-    let limit_bytes = call.plan.body_limit_bytes;
-    if body::declared_length(call.request.headers()).is_some_and(|length| length > limit_bytes) {
-        return call.fail(&Problem::BodyTooLarge { limit_bytes });
-    }
-    call.fail(&Problem::Method { allow })
+    let problem = call.size_first(Problem::Method { allow });
+    call.fail(&problem)
 }

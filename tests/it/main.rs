@@ -17,6 +17,8 @@ mod e2e_bytes;
 mod e2e_cuts;
 mod e2e_faults;
 mod e2e_headers;
+mod e2e_input;
+mod e2e_paths;
 mod e2e_stream;
 mod gateway;
 mod house;

@@ -20,6 +20,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// How much beyond the limit is read and thrown away, in multiples of the limit, and for how long.
 const DISCARD: u64 = 3;
 const DISCARD_FOR: Duration = Duration::from_secs(30);
+/// A client that sends nothing for so long is waiting for the answer.
+const DISCARD_SILENCE: Duration = Duration::from_millis(500);
 /// First allocation for a body of unknown length.
 const FIRST_BYTES: u64 = 64 * 1024;
 
@@ -90,7 +92,8 @@ async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Problem> {
 async fn discard(payload: &mut Payload, limit: u64) {
     let thrown_away = async {
         let mut seen = 0;
-        while let Some(Ok(chunk)) = payload.next().await {
+        while let Ok(Some(Ok(chunk))) = tokio::time::timeout(DISCARD_SILENCE, payload.next()).await
+        {
             seen += chunk.len() as u64;
             if seen > limit.saturating_mul(DISCARD) {
                 return;

@@ -41,7 +41,7 @@ pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
 
 /// The upstream's answer, and whether it makes a resource.
 async fn relayed(call: &mut Call<'_>) -> Result<(Answered, bool), Problem> {
-    allowed(call)?;
+    allowed(call).map_err(|refusal| call.size_first(refusal))?;
     let entry = Arc::clone(&call.entry);
     key::sit(&mut call.exchange, &entry, &call.plan, true).await?;
     let bound = bound(call).await?;

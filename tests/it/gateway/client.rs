@@ -80,6 +80,11 @@ impl Client {
         }
     }
 
+    /// Closes this side; the gateway may still answer.
+    pub async fn finish_sending(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
     /// One head and its whole body.
     pub async fn answer(&mut self) -> Answer {
         let mut answer = self.head().await;

@@ -15,9 +15,11 @@ pub(super) fn forbidden(path: &str) -> bool {
         path.strip_prefix(root)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    path == "/v1"
-        || path == "/v1/"
-        || below("/v1/organizations")
+    // What is its own but for a slash at the end would get round the rules of its own paths.
+    matches!(
+        path.trim_end_matches('/'),
+        "/v1" | "/v1/messages" | "/v1/messages/count_tokens" | "/v1/models"
+    ) || below("/v1/organizations")
         || below("/v1/oauth")
         || below("/v1/messages/stream")
         || below("/v1/chat")
@@ -74,6 +76,8 @@ mod tests {
             "/v1/oauth/token",
             "/v1/messages/stream",
             "/v1/chat/completions",
+            "/v1/messages/",
+            "/v1/models/",
         ] {
             assert!(forbidden(path), "{path}");
         }
