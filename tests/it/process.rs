@@ -3,6 +3,7 @@
 
 use std::{
     fs::File,
+    hash::{BuildHasher, Hasher, RandomState},
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -26,10 +27,15 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// A loopback address nobody listens on at the moment.
+/// A loopback address nobody listens on at the moment. Its port is below those that the system gives to clients: one
+/// of those could be in use by the time it is listened on.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address")
+    let random = || RandomState::new().build_hasher().finish();
+    let ports = (0..1_000).map(|_| 18_000 + u16::try_from(random() % 14_000).unwrap_or_default());
+    let mut addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    addresses
+        .find(|address| TcpListener::bind(address).is_ok())
+        .expect("a free port")
 }
 
 /// A child with its output in files of `folder`.
