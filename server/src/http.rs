@@ -78,3 +78,22 @@ pub fn serve_metrics(gateway: &Arc<Gateway>, listener: TcpListener) -> std::io::
     .listen(listener)?;
     Ok(server.run())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_size<A, B, C, F, R>(_: F) -> usize
+    where
+        F: Fn(A, B, C) -> R,
+    {
+        size_of::<R>()
+    }
+
+    /// actix-web boxes the handler's future for each request: what it holds is allocated each time.
+    #[test]
+    fn the_future_of_a_request_stays_small() {
+        let size = future_size(routes::edge);
+        assert!(size <= 5_120, "{size} bytes");
+    }
+}

@@ -9,11 +9,22 @@ use crate::id::{AccountId, KeyId, RequestId};
 /// Tokens by class, as the upstream reported them (or estimated, see [`RequestRecord::estimated`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenUsage {
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub input: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub output: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_read: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_write_5m: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_write_1h: u64,
+}
+
+/// The log leaves out what is nothing: most rows of most classes.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl TokenUsage {
@@ -92,6 +103,7 @@ pub struct RequestRecord {
     pub route: Route,
     pub status: u16,
     pub outcome: Outcome,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key: Option<KeyId>,
@@ -105,8 +117,10 @@ pub struct RequestRecord {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub model: Option<Arc<str>>,
     pub attempts: u8,
+    #[serde(default, skip_serializing_if = "TokenUsage::is_zero")]
     pub usage: TokenUsage,
     /// The usage is an estimate, because the upstream's final count never came.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub first_event_us: Option<u64>,

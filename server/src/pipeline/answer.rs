@@ -3,10 +3,10 @@
 //! Invariant: every answer carries our `request-id` and `server-timing`; framing is our own; nothing of the account's
 //! comes down.
 
+use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use troupe_core::RequestId;
 use troupe_core::record::Outcome;
@@ -82,59 +82,61 @@ pub fn whole(
 
 /// An upstream's error, unmodified; settles the request.
 pub fn relay_whole(exchange: &mut Exchange, whole: Whole) -> HttpResponse {
-    let mut response = head(exchange, whole.status, whole.headers, &whole.facts).body(whole.body);
-    mark(exchange, response.headers_mut());
+    let Whole {
+        status,
+        headers,
+        facts,
+        body,
+        ..
+    } = whole;
+    let headers = head(exchange, status, headers, &facts);
     exchange.finish(Outcome::Completed);
-    response
+    respond(status, headers, BoxBody::new(body))
 }
 
 /// An upstream's answer, relayed as it comes; the relay settles the request.
 pub fn relay(mut exchange: Exchange, opened: Opened, plan: &Plan, is_head: bool) -> HttpResponse {
     let Opened { answer, events } = opened;
-    let bodiless = is_head
-        || matches!(
-            answer.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        );
-    let mut builder = head(&mut exchange, answer.status, answer.headers, &answer.facts);
-    if events.is_some() {
-        builder.insert_header((ACCEL_BUFFERING, HeaderValue::from_static("no")));
-    }
+    let (status, length) = (answer.status, answer.facts.content_length);
+    // actix never polls a body without a byte: it would look like a client that left.
+    let empty = events.is_none() && length == Some(0);
+    let bodiless =
+        is_head || empty || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     exchange.first_event();
-    let mut marks = HeaderMap::with_capacity(4);
-    mark(&mut exchange, &mut marks);
+    let mut headers = head(&mut exchange, status, answer.headers, &answer.facts);
     if bodiless {
         exchange.finish(Outcome::Completed);
-        let mut response = builder.finish();
-        set(response.headers_mut(), marks);
-        return response;
+        return respond(status, headers, BoxBody::new(()));
     }
-    let length = answer.facts.content_length;
     let body = match events {
-        Some(events) => Relay::events(exchange, answer.body, events, plan.silence),
+        Some(events) => {
+            headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+            Relay::events(exchange, answer.body, events, plan.silence)
+        }
         None => Relay::plain(exchange, answer.body, length, plan.silence),
     };
-    let mut response = builder.body(BoxBody::new(body));
-    set(response.headers_mut(), marks);
-    response
+    respond(status, headers, BoxBody::new(body))
 }
 
-/// Status and headers as they came (already filtered), and the upstream's own id.
+/// The headers as they came (already filtered), the upstream's own id, and what every answer carries.
 fn head(
     exchange: &mut Exchange,
     status: StatusCode,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
     facts: &Facts,
-) -> HttpResponseBuilder {
+) -> HeaderMap {
     exchange.record.status = status.as_u16();
-    let mut builder = HttpResponse::build(status);
-    for (name, value) in headers {
-        builder.append_header((name, value));
-    }
     if let Some(id) = &facts.request_id {
-        builder.insert_header((UPSTREAM_REQUEST_ID, id.clone()));
+        headers.insert(UPSTREAM_REQUEST_ID, id.clone());
     }
-    builder
+    mark(exchange, &mut headers);
+    headers
+}
+
+fn respond(status: StatusCode, headers: HeaderMap, body: BoxBody) -> HttpResponse {
+    let mut response = HttpResponse::with_body(status, body);
+    *response.headers_mut() = headers;
+    response
 }
 
 /// Sets every one of `values`.

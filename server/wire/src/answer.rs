@@ -3,9 +3,11 @@
 //! Invariant: an answer is never refused: a field that is absent, of another type or not
 //! representable is `None`, and every other byte is ignored without building a tree.
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::json;
+use crate::json_check;
 use crate::usage::Usage;
 
 /// Top-level fields of a JSON answer.
@@ -22,21 +24,39 @@ impl JsonAnswer {
     /// Reads `body`; `None` when it is not a JSON object. Of repeated keys the last counts.
     pub fn read(body: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(body).ok()?;
-        let mut answer = Self::default();
-        let string = |raw| json::unescape(raw).map(std::borrow::Cow::into_owned);
-        let is_object = json::members(text, |key, raw| match json::unescape(key).as_deref() {
-            Some("id") => answer.id = string(raw),
-            Some("model") => answer.model = string(raw),
-            Some("stop_reason") => answer.stop_reason = string(raw),
-            Some("usage") => answer.usage = usage(raw),
-            _ => {}
+        let [mut id, mut model, mut stop_reason, mut usage] = [None; 4];
+        // One pass that only checks; the few values are read afterwards, where they stand.
+        let is_object = json_check::object(text.as_bytes(), |depth, start, end, value| {
+            if depth > 1 {
+                return;
+            }
+            match json::unescape(&text[start..end]).as_deref() {
+                Some("id") => id = Some(value),
+                Some("model") => model = Some(value),
+                Some("stop_reason") => stop_reason = Some(value),
+                Some("usage") => usage = Some(value),
+                _ => {}
+            }
         });
-        is_object.then_some(answer)
+        let string = |at: Option<usize>| Some(json::unescape(value(text, at?)?)?.into_owned());
+        is_object.then(|| Self {
+            id: string(id),
+            model: string(model),
+            stop_reason: string(stop_reason),
+            usage: usage.and_then(|at| usage_of(text, at)),
+        })
     }
 }
 
-fn usage(raw: &str) -> Option<Usage> {
-    let raw: &RawValue = serde_json::from_str(raw).ok()?;
+/// The one value that stands at `at`.
+fn value(text: &str, at: usize) -> Option<&str> {
+    let mut reader = serde_json::Deserializer::from_str(&text[at..]);
+    <&RawValue>::deserialize(&mut reader).ok().map(RawValue::get)
+}
+
+fn usage_of(text: &str, at: usize) -> Option<Usage> {
+    let mut reader = serde_json::Deserializer::from_str(&text[at..]);
+    let raw = <&RawValue>::deserialize(&mut reader).ok()?;
     let mut usage = Usage::default();
     usage.merge(raw).then_some(usage)
 }
