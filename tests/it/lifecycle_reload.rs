@@ -77,6 +77,27 @@ fn an_invalid_file_is_rejected_whole() {
 }
 
 #[test]
+fn a_file_that_goes_is_not_an_empty_one() {
+    let place = Place::new();
+    let gateway = place.serve();
+    let file = place.path().join("troupe.yaml");
+    let aside = place.path().join("aside.yaml");
+    std::fs::rename(&file, &aside).expect("the file aside");
+    assert!(reloads(&gateway, "is rejected"), "{}", gateway.log());
+    assert!(
+        gateway.stderr().contains("no such file"),
+        "{}",
+        gateway.log()
+    );
+    assert_eq!(place.message(KEY, "default").status, 200);
+    // Back again, it is still the one that is watched.
+    std::fs::remove_file(&aside).expect("the old file");
+    place.configure(&(place.account("scripted", ACCOUNT) + &keys("new", NEW)));
+    assert!(until(LIVE_WITHIN, || place.models(NEW) == 200));
+    assert_eq!(place.models(KEY), 401);
+}
+
+#[test]
 fn a_name_that_the_store_has_is_rejected_whole() {
     let place = Place::new();
     let gateway = place.serve();

@@ -40,9 +40,13 @@ pub fn serve(options: ServeOptions) -> i32 {
         bind: options.bind,
         workers: options.workers.map(|w| w.to_string()),
     };
-    let sources = Sources::of_process(options.config, flags);
+    let mut sources = Sources::of_process(options.config, flags);
     match load(&sources) {
-        Ok(loaded) => run(loaded, sources, announce),
+        Ok(loaded) => {
+            // A reload reads the file of the start: were it searched for again, one that has gone would be an empty one.
+            sources.file = loaded.file.clone().or(sources.file);
+            run(loaded, sources, announce)
+        }
         Err(errors) => {
             complain(&errors.to_string());
             CONFIGURATION
