@@ -134,10 +134,7 @@ async fn the_path_and_the_query_go_up_as_they_are() {
 
 #[tokio::test]
 async fn a_base_url_keeps_its_prefix() {
-    let stage = Stage::start(Setup {
-        account: String::new(),
-        ..Setup::default()
-    });
+    let stage = Stage::new();
     let url = stage.mock().url();
     let behind = Stage::start(Setup {
         mocks: Some(0),
@@ -163,7 +160,7 @@ async fn a_json_answer_comes_down_as_it_is() {
     let odd = "{ \"id\" : \"msg_1\",\r\n\t\"n\":12345678901234567890123,\"s\":\"\\ud800\",\"é\":1,\"é\":2 } \n";
     let long = format!("{{\"text\":\"{}\"}}", "y".repeat(3 * KIB * KIB));
     for framing in [Auto, Chunked, ContentLength] {
-        for text in [odd, &long, "no JSON at all", "[]"] {
+        for text in [odd, &long, "no JSON at all", "[]", ""] {
             stage.mock().script([Scenario {
                 body: Some(text.to_owned()),
                 framing,
@@ -177,6 +174,9 @@ async fn a_json_answer_comes_down_as_it_is() {
             );
         }
     }
+    stage
+        .until_metric("status=\"200\",outcome=\"completed\"} 15")
+        .await;
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ fn events(random: &mut Random, index: usize) -> Vec<String> {
     let mut events = vec![
         r#"event: message_start|data: {"type":"message_start","message":{"id":"msg_1","usage":{"input_tokens":3,"output_tokens":1}}}"#.to_owned(),
     ];
-    if index % 7 == 0 {
+    if index.is_multiple_of(7) {
         events.insert(0, "event: ping|data: {\"type\":\"ping\"}".to_owned());
     }
     for _ in 0..random.below(12) {

@@ -5,6 +5,6 @@ mod client;
 mod stage;
 mod upstream;
 
-pub use client::{Answer, Client, head, request};
-pub use stage::{Account, FIRST, PLAIN, SECOND, Setup, Stage, UNBOUND, message, stream};
+pub use client::{Client, head, request};
+pub use stage::{Account, FILES, FIRST, PLAIN, SECOND, Setup, Stage, UNBOUND, message, stream};
 pub use upstream::Canned;

@@ -6,10 +6,12 @@ use actix_http::Method;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use troupe_wire::error::read_error;
 
 use super::{Call, messages};
 use crate::error::Problem;
 use crate::pipeline::attempt::{self, Answered, Ask, AskBody};
+use crate::pipeline::failure::Whole;
 use crate::pipeline::{answer, key, owner};
 
 const ESTIMATED: HeaderName = HeaderName::from_static("x-troupe-estimated");
@@ -25,6 +27,7 @@ pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
     let length = body.len();
     match counted(&mut call, &peek, body).await {
         Ok(Answered::Open(opened)) => answer::relay(call.exchange, *opened, &call.plan, false),
+        Ok(Answered::Whole(whole)) if cannot_count(&whole) => estimated(call, length),
         Ok(Answered::Whole(whole)) => answer::relay_whole(&mut call.exchange, *whole),
         Err(
             Problem::NoAccount { .. }
@@ -33,6 +36,15 @@ pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
             | Problem::TimedOut(_),
         ) => estimated(call, length),
         Err(problem) => call.fail(&problem),
+    }
+}
+
+/// Does the upstream not have this endpoint? An error of the service's own shape is about the request.
+fn cannot_count(whole: &Whole) -> bool {
+    match whole.status {
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => true,
+        StatusCode::NOT_FOUND => read_error(&whole.body).is_none(),
+        _ => false,
     }
 }
 

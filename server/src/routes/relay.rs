@@ -10,12 +10,13 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_TYPE, UPGRADE};
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use troupe_core::AccountId;
 use troupe_core::key::ResourceScope;
 use troupe_core::record::Route;
-use troupe_upstream::Body;
 use troupe_upstream::body::UploadError;
+use troupe_upstream::{AnswerBody, Body};
 use troupe_wire::answer::JsonAnswer;
 
 use super::{Call, messages};
@@ -24,6 +25,9 @@ use crate::pipeline::attempt::{self, Answered, Ask, AskBody, Opened};
 use crate::pipeline::failure::Whole;
 use crate::pipeline::{answer, body, key, owner};
 use paths::Named;
+
+/// Largest answer that makes a resource: what the service itself takes as a body.
+const MAX_MADE: usize = 32 << 20;
 
 /// Relays, or says why not.
 pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
@@ -166,8 +170,10 @@ async fn read_body(
 async fn owned(mut call: Call<'_>, opened: Opened) -> HttpResponse {
     let account = call.exchange.account().map(|account| account.id);
     let answer = opened.answer;
-    let Ok(body) = Whole::read_body(answer.body).await else {
-        return call.fail(&Problem::Unreachable("it broke off its answer".into()));
+    let read = tokio::time::timeout(call.plan.silence.response, whole_body(answer.body));
+    let body = match read.await.unwrap_or(Err(Problem::TimedOut("answer"))) {
+        Ok(body) => body,
+        Err(problem) => return call.fail(&problem),
     };
     if let (Some(account), Some(id)) = (account, JsonAnswer::read(&body).and_then(|json| json.id)) {
         let entry = Arc::clone(&call.entry);
@@ -187,6 +193,20 @@ async fn owned(mut call: Call<'_>, opened: Opened) -> HttpResponse {
         retry,
     };
     answer::relay_whole(&mut call.exchange, whole)
+}
+
+/// The whole answer, which is never shown in part: its id may stand at its end.
+async fn whole_body(mut body: AnswerBody) -> Result<Bytes, Problem> {
+    let mut whole = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk
+            .map_err(|error| Problem::Unreachable(format!("it broke off its answer: {error}")))?;
+        if whole.len() + chunk.len() > MAX_MADE {
+            return Err(Problem::Unreachable("its answer is too large".into()));
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
 }
 
 fn is_json(content_type: Option<&actix_web::http::header::HeaderValue>) -> bool {

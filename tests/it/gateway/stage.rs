@@ -18,7 +18,9 @@ pub const FIRST: &str = "first-test-key-0123456789abcdef";
 pub const SECOND: &str = "second-test-key-0123456789abcdef";
 /// A key with the default endpoints.
 pub const PLAIN: &str = "plain-test-key-0123456789abcdef";
-/// A key that sees the resources of every key.
+/// A key with the paths of files and batches besides, that sees the resources of every key.
+pub const FILES: &str = "a-files-test-key-0123456789";
+/// A key that may call everything and sees the resources of every key.
 pub const UNBOUND: &str = "unbound-test-key-0123456789abcdef";
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -37,11 +39,6 @@ impl Account {
             base_url: base_url.into(),
             more: String::new(),
         }
-    }
-
-    pub fn with(mut self, more: &str) -> Self {
-        let _ = write!(self.more, ", {more}");
-        self
     }
 }
 
@@ -139,10 +136,6 @@ impl Stage {
         self.mocks.iter().map(asked).collect()
     }
 
-    pub fn log(&self) -> String {
-        self.gateway.log()
-    }
-
     pub async fn client(&self) -> Client {
         Client::connect(self.address).await
     }
@@ -207,6 +200,14 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the gateway said:\n{}", self.gateway.log());
+        }
+    }
+}
+
 fn is_probe(entry: &Entry) -> bool {
     entry.method == "GET" && entry.path() == "/v1/models"
 }
@@ -255,6 +256,7 @@ fn configuration(address: SocketAddr, accounts: &[Account], sections: &str) -> S
   - {{ name: first, secret: {FIRST}, endpoints: all }}
   - {{ name: second, secret: {SECOND}, endpoints: all }}
   - {{ name: plain, secret: {PLAIN} }}
+  - {{ name: files, secret: {FILES}, endpoints: [/v1/files, /v1/messages/batches], resources: all }}
   - {{ name: unbound, secret: {UNBOUND}, endpoints: all, resources: all }}
 "
     );
