@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use troupe_actors::{Clock, Directory, DirectoryConfig, Tree};
+use troupe_cluster::single::Single;
 use troupe_core::AccountId;
 use troupe_core::account::AccountState;
 use troupe_core::port::StoreError;
@@ -64,6 +65,9 @@ pub enum FirstKey {
     Other,
 }
 
+/// Name of a node that is alone.
+const NODE: &str = "local";
+
 /// Name of the key that a gateway without keys makes for itself.
 pub const DEFAULT_KEY: &str = "default";
 
@@ -92,12 +96,15 @@ impl App {
         let plan = Plan::compile(config);
         let telemetry = Arc::new(Telemetry::start(plan.models.iter().map(|m| m.id.clone())));
         let hasher = Arc::new(keyring.hasher);
+        let clock = directory.clock();
+        let members = Arc::new(Single::new(NODE, clock.now().unix_ms));
         let gateway = Gateway::new(
             Arc::clone(&directory),
             backend.stores.clone(),
             Arc::clone(&hasher),
             plan,
             telemetry,
+            members,
         );
         let declared = Arc::new(ArcSwap::from_pointee(
             Declared::of_loaded(loaded, backend.stores.accounts.as_ref(), &hasher).await?,

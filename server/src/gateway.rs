@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use arc_swap::ArcSwap;
 use troupe_actors::Directory;
-use troupe_core::port::Stores;
+use troupe_core::port::{Members, Stores};
 use troupe_storage::crypt::KeyHasher;
 
 use crate::load::Load;
@@ -25,7 +25,6 @@ pub enum Phase {
 }
 
 /// Shared by the workers, the control socket and the lifecycle.
-#[derive(Debug)]
 pub struct Gateway {
     pub directory: Arc<Directory>,
     pub stores: Stores,
@@ -33,7 +32,16 @@ pub struct Gateway {
     pub plan: ArcSwap<Plan>,
     pub load: Arc<Load>,
     pub telemetry: Arc<Telemetry>,
+    pub members: Arc<dyn Members>,
     phase: AtomicU8,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway")
+            .field("phase", &self.phase())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Gateway {
@@ -44,6 +52,7 @@ impl Gateway {
         hasher: Arc<KeyHasher>,
         plan: Plan,
         telemetry: Arc<Telemetry>,
+        members: Arc<dyn Members>,
     ) -> Arc<Self> {
         let load = Arc::new(Load::new(plan.bodies_in_memory_bytes));
         let plan = ArcSwap::from_pointee(plan);
@@ -54,6 +63,7 @@ impl Gateway {
             plan,
             load,
             telemetry,
+            members,
             phase: AtomicU8::new(0),
         })
     }
@@ -83,6 +93,7 @@ impl Gateway {
                 gauge!("troupe_account_state", "account" => account.name.to_string(), "state" => known).set(value);
             }
         }
+        gauge!("troupe_cluster_nodes").set(self.members.live() as f64);
         counter!("troupe_log_rows_dropped_total")
             .absolute(self.directory.recorder().view.load().dropped);
         counter!("troupe_actor_restarts_total").absolute(self.directory.tree().panics());

@@ -140,3 +140,19 @@ pub trait Prober: Send + Sync {
         account: Arc<crate::account::AccountView>,
     ) -> Pin<Box<dyn Future<Output = crate::account::Probe> + Send + '_>>;
 }
+
+/// One running process of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Member {
+    /// Stable over restarts.
+    pub node: String,
+    /// Grows with every start of that node: two processes of one node are never taken for each other.
+    pub boot_epoch: u64,
+}
+
+/// Who else serves the same keys and accounts.
+pub trait Members: Send + Sync {
+    fn this(&self) -> &Member;
+    /// Live members, this one included; never 0.
+    fn live(&self) -> usize;
+}

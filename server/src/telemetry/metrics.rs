@@ -216,5 +216,6 @@ fn describe() {
         "troupe_actor_restarts_total",
         "Machines rebuilt after a panic."
     );
+    describe_gauge!("troupe_cluster_nodes", "Live nodes, this one included.");
     describe_gauge!("troupe_build_info", "The running version.");
 }
