@@ -62,7 +62,7 @@ impl Worker {
         let worker = Rc::new(Self {
             outbox: Outbox::new(Arc::clone(&gateway)),
             client: UpstreamClient::new(Settings::default()),
-            streams: Streams::default(),
+            streams: Streams::new(gateway.directory.clock().now().mono_ms),
             turn: Cell::new(0),
             routes: RefCell::default(),
             gateway,

@@ -34,6 +34,14 @@ impl std::fmt::Debug for Streams {
 }
 
 impl Streams {
+    /// `now_ms`: the monotonic clock, until the first tick.
+    #[must_use]
+    pub fn new(now_ms: u64) -> Self {
+        let streams = Self::default();
+        streams.now_ms.set(now_ms);
+        streams
+    }
+
     /// Monotonic ms, at most one tick old.
     #[must_use]
     pub fn now_ms(&self) -> u64 {

@@ -70,6 +70,8 @@ pub(super) struct State {
     /// What stands before a cut was written.
     flushed: bool,
     ping_due: bool,
+    /// The last poll found nothing to send: it is the upstream that is waited for, not the client.
+    waiting: bool,
     waker: Option<Waker>,
     /// Monotonic ms of the ticker's clock.
     last_polled_ms: u64,
@@ -91,6 +93,7 @@ impl State {
             saw_error: false,
             flushed: false,
             ping_due: false,
+            waiting: false,
             waker: None,
             last_polled_ms: now_ms,
             last_upstream_ms: now_ms,
@@ -125,6 +128,7 @@ impl State {
         now_ms: u64,
     ) -> Poll<Option<Result<Bytes, Cut>>> {
         self.last_polled_ms = now_ms;
+        self.waiting = false;
         loop {
             if let Some(piece) = self.ready.pop_front() {
                 self.held -= piece.len();
@@ -159,6 +163,7 @@ impl State {
         if self.waker.as_ref().is_none_or(|w| !w.will_wake(cx.waker())) {
             self.waker = Some(cx.waker().clone());
         }
+        self.waiting = true;
         Poll::Pending
     }
 
@@ -307,11 +312,14 @@ impl State {
 
     /// Once a tick: timeouts, keep-alives, and the upstream of a client that does not read. Returns whom to wake.
     pub(super) fn tick(&mut self, now_ms: u64, draining: bool) -> Option<Waker> {
-        let unread_ms = now_ms.saturating_sub(self.last_polled_ms);
-        if self.body.is_some() && unread_ms >= SLOW_AFTER_MS && !self.ready.is_empty() {
+        let unread_ms = match self.waiting {
+            true => 0,
+            false => now_ms.saturating_sub(self.last_polled_ms),
+        };
+        if unread_ms >= SLOW_AFTER_MS {
             self.read_ahead(now_ms);
         }
-        if !self.ready.is_empty() && unread_ms >= self.silence.idle_ms {
+        if unread_ms >= self.silence.idle_ms {
             // The client has not taken a byte for the whole idle time: its places are given back.
             self.ready.clear();
             self.held = 0;
