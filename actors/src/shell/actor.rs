@@ -179,7 +179,9 @@ impl<M: Machine> Shell<M> {
             (self.seed.publish)(machine.view());
         }
         for (ticket, reply) in turn.replies {
-            if let Some((answer, _place)) = self.pending.remove(&ticket) {
+            if let Some((answer, place)) = self.pending.remove(&ticket) {
+                // First: who hears the answer may ask again at once.
+                drop(place);
                 let _ = answer.send(Ok(reply));
             }
         }
@@ -237,7 +239,8 @@ impl<M: Machine> Shell<M> {
     }
 
     fn answer_all(&mut self, error: AskError) {
-        for (_, (answer, _place)) in std::mem::take(&mut self.pending) {
+        for (_, (answer, place)) in std::mem::take(&mut self.pending) {
+            drop(place);
             let _ = answer.send(Err(error));
         }
     }

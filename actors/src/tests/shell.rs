@@ -83,7 +83,10 @@ fn a_dropped_ask_is_cancelled_and_gives_its_place_back() {
             let actor = actor.clone();
             async move { actor.ask(Ask::Block(wait)).await }
         });
-        tokio::task::yield_now().await;
+        // Not before the other is in the mailbox: an idle actor would handle this one at once.
+        while actor.stats().asks == 0 {
+            tokio::task::yield_now().await;
+        }
         assert!(futures_util::FutureExt::now_or_never(actor.ask(Ask::Panic)).is_none());
         drop(go);
         assert_eq!(blocked.await.unwrap(), Ok(0));
