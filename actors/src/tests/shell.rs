@@ -14,7 +14,7 @@ fn a_panic_answers_its_caller_and_loses_nothing_else() {
         let actor = start(&tree, Room::Ledger, 64, Counted::default());
         let neighbour = start(&tree, Room::Ledger, 64, Counted::default());
         neighbour.tell(());
-        let (go, wait) = mpsc::channel();
+        let (go, wait) = mpsc::sync_channel(1);
         let blocked = actor.ask(Ask::Block(wait));
         let panics = actor.ask(Ask::Panic);
         let behind = actor.ask(Ask::Count);
@@ -56,7 +56,7 @@ fn a_machine_that_keeps_panicking_is_stopped() {
 fn two_thousand_asks_on_a_blocked_actor_give_sixty_four() {
     in_system(|tree| async move {
         let actor = start(&tree, Room::Ledger, 64, Counted::default());
-        let (go, wait) = mpsc::channel();
+        let (go, wait) = mpsc::sync_channel(1);
         let release = async {
             tokio::task::yield_now().await;
             drop(go);
@@ -78,7 +78,7 @@ fn two_thousand_asks_on_a_blocked_actor_give_sixty_four() {
 fn a_dropped_ask_is_cancelled_and_gives_its_place_back() {
     in_system(|tree| async move {
         let actor = start(&tree, Room::Ledger, 2, Counted::default());
-        let (go, wait) = mpsc::channel();
+        let (go, wait) = mpsc::sync_channel(1);
         let blocked = tokio::task::spawn_local({
             let actor = actor.clone();
             async move { actor.ask(Ask::Block(wait)).await }
@@ -103,7 +103,7 @@ fn a_dropped_ask_is_cancelled_and_gives_its_place_back() {
 fn a_flooded_bulk_arbiter_does_not_delay_the_ledger() {
     in_system(|tree| async move {
         let bulk = start(&tree, Room::Bulk, 64, Counted::default());
-        let (go, wait) = mpsc::channel();
+        let (go, wait) = mpsc::sync_channel(1);
         let held = tokio::task::spawn_local({
             let bulk = bulk.clone();
             async move { bulk.ask(Ask::Block(wait)).await }
