@@ -26,7 +26,7 @@ use crate::account::ActiveAccount;
 use crate::key::KeyEntry;
 use crate::recorder::{ActiveRecorder, RecorderEffects};
 use crate::session::ActiveSession;
-use crate::shell::{Clock, Depth, Seed, spawn};
+use crate::shell::{Clock, Depth, Gone, Seed, spawn};
 use crate::tree::{Room, Tree};
 
 pub use accounts::AccountSeed;
@@ -193,6 +193,7 @@ fn start_recorder(tree: &Tree, stores: &Stores, config: DirectoryConfig) -> Acti
         troupe_core::recorder::RecorderView::default(),
     ));
     let (published, clock) = (Arc::clone(&view), tree.clock);
+    let stats = Arc::clone(&tree.stats);
     let retention_ms = u64::try_from(config.log_retention.as_millis()).unwrap_or(u64::MAX);
     let handle = spawn(
         tree,
@@ -204,7 +205,11 @@ fn start_recorder(tree: &Tree, stores: &Stores, config: DirectoryConfig) -> Acti
             effects: Arc::new(RecorderEffects {
                 store: Arc::clone(&stores.log),
             }),
-            on_gone: Box::new(|_| {}),
+            on_gone: Box::new(move |how| {
+                if how == Gone::Quarantined {
+                    stats.lose();
+                }
+            }),
             depth: Depth::new(config.ask_bound),
             clock,
             io: tree.io.clone(),

@@ -3,9 +3,10 @@
 //! Invariant: arbiters by blast radius; HTTP workers host no actors; after [`Tree::stop`] no actor is alive.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use actix_rt::{Arbiter, ArbiterHandle};
+use tokio::sync::Notify;
 
 use crate::shell::Clock;
 
@@ -25,6 +26,16 @@ pub enum Room {
 pub struct Stats {
     pub(crate) alive: AtomicUsize,
     pub(crate) panics: AtomicU64,
+    lost: AtomicBool,
+    loss: Notify,
+}
+
+impl Stats {
+    /// A singleton has panicked too often: the process has to go.
+    pub(crate) fn lose(&self) {
+        self.lost.store(true, Ordering::SeqCst);
+        self.loss.notify_one();
+    }
 }
 
 /// The threads that machines run on.
@@ -94,6 +105,19 @@ impl Tree {
     #[must_use]
     pub fn panics(&self) -> u64 {
         self.stats.panics.load(Ordering::SeqCst)
+    }
+
+    /// Has a singleton been given up? Then the node must not be called ready.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.stats.lost.load(Ordering::SeqCst)
+    }
+
+    /// Resolves when a singleton has been given up.
+    pub async fn lost(&self) {
+        while !self.is_lost() {
+            self.stats.loss.notified().await;
+        }
     }
 
     /// Stops the arbiters and, with them, any actor still there.

@@ -29,6 +29,11 @@ pub(super) async fn follow(
         loop {
             tokio::select! {
                 () = signals.recv() => return drain::drain(&app.gateway, http, settings, signals).await,
+                () = app.gateway.directory.tree().lost() => {
+                    tracing::error!("an actor that the node cannot do without is lost; the process ends");
+                    drain::drain(&app.gateway, http, settings, signals).await;
+                    return false;
+                }
                 Some(()) = changes.recv() => {}
             }
             if let Some(new_inputs) = apply(app, sources)

@@ -66,6 +66,7 @@ pub fn readiness(gateway: &Gateway) -> (StatusCode, Readiness) {
     let accounts = accounts_state(gateway);
     let status = match gateway.phase() {
         Phase::Starting => ReadyState::Starting,
+        _ if gateway.directory.tree().is_lost() => ReadyState::Draining,
         Phase::Ready if accounts == CheckState::Ok => ReadyState::Ready,
         Phase::Ready => ReadyState::Degraded,
         Phase::Draining => ReadyState::Draining,
