@@ -4,24 +4,16 @@
 //! dropped, its connection is closed and never used again.
 
 use std::{
-    convert::Infallible,
     fmt,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
 };
 
-use actix_http::{
-    BoxedPayloadStream, Payload,
-    body::{BodySize, MessageBody},
-    encoding::Decoder,
-    error::PayloadError,
-    header::ContentEncoding,
-};
+use actix_http::{encoding::Decoder, header::ContentEncoding};
 use bytes::Bytes;
 use futures_util::Stream;
 
-use crate::{error::BodyError, facts::Coding, transport::Watch};
+use crate::{error::BodyError, facts::Coding, incoming::Incoming};
 
 /// Why the stream of a request's body failed.
 pub type UploadError = Box<dyn std::error::Error>;
@@ -51,39 +43,13 @@ impl fmt::Debug for Body {
     }
 }
 
-/// A body that is handed to the connection's write buffer in slices: the buffer, which lives as long as the answer's
-/// stream does, stays small whatever the request's size.
-pub(crate) struct Sliced(pub(crate) Bytes);
-
-/// Also the size of a TLS record.
-pub(crate) const SLICE_BYTES: usize = 16 * 1024;
-
-impl MessageBody for Sliced {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Sized(self.0.len() as u64)
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        if self.0.is_empty() {
-            return Poll::Ready(None);
-        }
-        let len = self.0.len().min(SLICE_BYTES);
-        Poll::Ready(Some(Ok(self.0.split_to(len))))
-    }
-}
-
 /// The body of an answer, decoded when it came encoded.
 pub struct AnswerBody(Inner);
 
 enum Inner {
     Empty,
-    Plain(Watched),
-    Decoded(Box<Decoder<Watched>>),
+    Plain(Incoming),
+    Decoded(Box<Decoder<Incoming>>),
 }
 
 // === impl AnswerBody ===
@@ -94,7 +60,7 @@ impl AnswerBody {
     }
 
     /// `None` for a coding that is not spoken here.
-    pub(crate) fn new(body: Watched, coding: Coding) -> Option<Self> {
+    pub(crate) fn new(body: Incoming, coding: Coding) -> Option<Self> {
         let coding = match coding {
             Coding::Identity => return Some(Self(Inner::Plain(body))),
             Coding::Gzip => ContentEncoding::Gzip,
@@ -129,54 +95,5 @@ impl Stream for AnswerBody {
             self.0 = Inner::Empty;
         }
         Poll::Ready(item.map(|item| item.map_err(BodyError::from)))
-    }
-}
-
-/// awc's payload, whose end is checked: it also ends without an error when the upstream closes within the body, and the
-/// one trace of that is that its connection is closed with it instead of having gone back to the pool.
-pub(crate) struct Watched {
-    payload: Option<Payload<BoxedPayloadStream>>,
-    watch: Rc<Watch>,
-    /// HTTP/1.0 without a length: closing is the end.
-    until_close: bool,
-}
-
-impl Watched {
-    pub(crate) fn new(
-        payload: Payload<BoxedPayloadStream>,
-        watch: Rc<Watch>,
-        until_close: bool,
-    ) -> Self {
-        Self {
-            payload: Some(payload),
-            watch,
-            until_close,
-        }
-    }
-
-    fn end(&mut self) -> Option<Result<Bytes, PayloadError>> {
-        self.watch.closed.set(false);
-        self.payload = None;
-        let cut = self.watch.closed.get() && !self.until_close;
-        cut.then_some(Err(PayloadError::Incomplete(None)))
-    }
-}
-
-impl Stream for Watched {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(payload) = self.payload.as_mut() else {
-            return Poll::Ready(None);
-        };
-        let item = match ready!(Pin::new(payload).poll_next(cx)) {
-            None => self.end(),
-            Some(Err(err)) => {
-                self.payload = None;
-                Some(Err(err))
-            }
-            chunk => chunk,
-        };
-        Poll::Ready(item)
     }
 }

@@ -2,17 +2,24 @@
 //!
 //! Invariant: no redirect is followed, nothing is decompressed behind our back, no header is added, the number of
 //! connections is not capped, and no time limit but those of connecting lives here; the pipeline owns the others.
-//! An idle connection past its time is closed when the next request to its host looks for one.
 
-use std::{cell::OnceCell, fmt, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{OnceCell, RefCell},
+    fmt,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
-use awc::Connector;
 use rustls::ClientConfig;
 
 use crate::{
+    pool::Pool,
     tls::{self, TlsSetupError},
-    transport::{Dialler, Watch},
 };
+
+/// So much is read at once; two full TLS records.
+const SCRATCH_BYTES: usize = 32 * 1024;
 
 /// Times of the connections.
 #[derive(Clone, Copy, Debug)]
@@ -36,15 +43,28 @@ impl Default for Settings {
 
 /// Connections to upstreams and the way to use them. Not `Send`; clones share the connections.
 #[derive(Clone)]
-pub struct UpstreamClient(Rc<Inner>);
+pub struct UpstreamClient(Rc<Shared>);
 
-struct Inner {
-    plain: awc::Client,
+/// What the requests of one worker share.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) pool: RefCell<Pool>,
+    /// All connections read into this, within one poll: what waits for its upstream holds no buffer.
+    pub(crate) scratch: RefCell<Box<[u8]>>,
     /// Made for the first https request, as it needs the root certificates.
-    secure: OnceCell<awc::Client>,
-    tls: Option<Arc<ClientConfig>>,
-    settings: Settings,
-    watch: Rc<Watch>,
+    tls: OnceCell<Arc<ClientConfig>>,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(crate) fn tls(&self) -> Result<Arc<ClientConfig>, TlsSetupError> {
+        if let Some(tls) = self.tls.get() {
+            return Ok(tls.clone());
+        }
+        let tls = tls::system()?;
+        Ok(self.tls.get_or_init(|| tls).clone())
+    }
 }
 
 // === impl UpstreamClient ===
@@ -53,43 +73,26 @@ impl UpstreamClient {
     /// With the system's root certificates.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self::build(settings, None)
+        Self::build(settings, OnceCell::new())
     }
 
     /// With a TLS configuration of the caller's; see [`tls::data_path`].
     #[must_use]
     pub fn with_tls(settings: Settings, tls: Arc<ClientConfig>) -> Self {
-        Self::build(settings, Some(tls))
+        Self::build(settings, OnceCell::from(tls))
     }
 
-    fn build(settings: Settings, tls: Option<Arc<ClientConfig>>) -> Self {
-        let watch = Rc::new(Watch::default());
-        Self(Rc::new(Inner {
-            plain: build(settings, &watch, None),
-            secure: OnceCell::new(),
-            tls,
+    fn build(settings: Settings, tls: OnceCell<Arc<ClientConfig>>) -> Self {
+        Self(Rc::new(Shared {
             settings,
-            watch,
+            pool: RefCell::new(Pool::new(settings.idle, settings.lifetime)),
+            scratch: RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice()),
+            tls,
         }))
     }
 
-    pub(crate) fn watch(&self) -> &Rc<Watch> {
-        &self.0.watch
-    }
-
-    pub(crate) fn for_scheme(&self, secure: bool) -> Result<&awc::Client, TlsSetupError> {
-        if !secure {
-            return Ok(&self.0.plain);
-        }
-        if let Some(client) = self.0.secure.get() {
-            return Ok(client);
-        }
-        let tls = match &self.0.tls {
-            Some(tls) => tls.clone(),
-            None => tls::system()?,
-        };
-        let client = build(self.0.settings, &self.0.watch, Some(tls));
-        Ok(self.0.secure.get_or_init(|| client))
+    pub(crate) fn shared(&self) -> &Rc<Shared> {
+        &self.0
     }
 }
 
@@ -99,23 +102,4 @@ impl fmt::Debug for UpstreamClient {
             .field("settings", &self.0.settings)
             .finish_non_exhaustive()
     }
-}
-
-fn build(settings: Settings, watch: &Rc<Watch>, tls: Option<Arc<ClientConfig>>) -> awc::Client {
-    let mut connector = Connector::new()
-        .connector(Dialler::new(watch.clone()))
-        .limit(0)
-        .timeout(settings.connect_timeout)
-        .handshake_timeout(settings.connect_timeout)
-        .conn_keep_alive(settings.idle)
-        .conn_lifetime(settings.lifetime);
-    if let Some(tls) = tls {
-        connector = connector.rustls_0_23(tls);
-    }
-    awc::Client::builder()
-        .connector(connector)
-        .disable_timeout()
-        .disable_redirects()
-        .no_default_headers()
-        .finish()
 }

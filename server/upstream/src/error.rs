@@ -4,8 +4,7 @@
 
 use std::io;
 
-use actix_http::error::{ParseError, PayloadError};
-use awc::error::{ConnectError, SendRequestError};
+use actix_http::error::PayloadError;
 
 use crate::classify::Retry;
 
@@ -78,52 +77,9 @@ impl SendError {
             | Self::InvalidRequest(_) => Retry::Never,
         }
     }
-
-    pub(crate) fn read(err: SendRequestError, reused: bool) -> Self {
-        match err {
-            // awc's word for an end of file where the head should be.
-            SendRequestError::Connect(ConnectError::Disconnected) => {
-                Self::ResetBeforeHead { reused }
-            }
-            SendRequestError::Connect(err) => connect(err),
-            SendRequestError::Send(_) => Self::ResetBeforeHead { reused },
-            SendRequestError::Response(ParseError::Io(err)) if is_reset(&err) => {
-                Self::ResetBeforeHead { reused }
-            }
-            SendRequestError::Response(ParseError::Io(_)) => {
-                Self::InvalidResponse("ends within its head".into())
-            }
-            SendRequestError::Response(err) => Self::InvalidResponse(err.to_string()),
-            SendRequestError::Timeout => Self::Timeout,
-            SendRequestError::Body(err) => Self::RequestBody(err.to_string()),
-            SendRequestError::Url(err) => Self::InvalidRequest(err.to_string()),
-            SendRequestError::Http(err) => Self::InvalidRequest(err.to_string()),
-            other => Self::InvalidResponse(other.to_string()),
-        }
-    }
 }
 
-fn connect(err: ConnectError) -> SendError {
-    match err {
-        ConnectError::Io(err) => match tls_fault(&err) {
-            Some(fault) => SendError::Tls(fault),
-            None => SendError::Connect(ConnectFault::Io(err.to_string())),
-        },
-        ConnectError::Resolver(err) => SendError::Connect(ConnectFault::Name(err.to_string())),
-        ConnectError::NoRecords | ConnectError::Unresolved => {
-            SendError::Connect(ConnectFault::Name("no such host".into()))
-        }
-        ConnectError::Timeout => SendError::Connect(ConnectFault::TimedOut),
-        other => SendError::Connect(ConnectFault::Io(other.to_string())),
-    }
-}
-
-fn tls_fault(err: &io::Error) -> Option<String> {
-    let inner = err.get_ref()?.downcast_ref::<rustls::Error>()?;
-    Some(inner.to_string())
-}
-
-fn is_reset(err: &io::Error) -> bool {
+pub(crate) fn is_reset(err: &io::Error) -> bool {
     matches!(
         err.kind(),
         io::ErrorKind::ConnectionReset

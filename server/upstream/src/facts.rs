@@ -33,8 +33,6 @@ pub struct Facts {
     pub should_retry: Option<bool>,
     pub rate_limits: RateLimits,
     pub(crate) coding: Coding,
-    /// The body's end can be told from its start.
-    pub(crate) framed: bool,
 }
 
 // === impl Facts ===
@@ -57,16 +55,7 @@ impl Facts {
         match name.as_str() {
             "request-id" => self.request_id = Some(value.clone()),
             "content-type" => self.content_type = Some(value.clone()),
-            "content-length" => {
-                self.content_length = text(value).trim().parse().ok();
-                self.framed |= self.content_length.is_some();
-            }
-            "transfer-encoding" => {
-                self.framed |= value
-                    .as_bytes()
-                    .trim_ascii()
-                    .eq_ignore_ascii_case(b"chunked");
-            }
+            "content-length" => self.content_length = text(value).trim().parse().ok(),
             "content-encoding" => self.coding = self.coding.and(value),
             "retry-after" => self.retry_after_ms = retry_after_ms(text(value), now_ms),
             "x-should-retry" => self.should_retry = text(value).trim().parse().ok(),

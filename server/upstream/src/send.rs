@@ -1,29 +1,31 @@
 //! One attempt: a request to one account's upstream, and the head of its answer.
 //!
 //! Invariant: dropping the future or the answer closes the connection at once; a redirect is an answer like any other;
-//! an answer that cannot be told from the next one on its connection (interim, unframed) is an error and ends that
-//! connection.
+//! an answer that cannot be told from the next one on its connection is an error and ends that connection.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::Pin,
+    future::poll_fn,
+    rc::Rc,
+    task::{Context, Poll, ready},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use actix_http::{
-    HttpMessage as _, Method, StatusCode, Version,
-    body::{self, BodyStream, SizedStream},
-    header::{self, HeaderMap},
-};
-use awc::{ClientResponse, SendClientRequest};
+use actix_http::{Method, StatusCode, header::HeaderMap};
+use bytes::Bytes;
 
 use crate::{
     base_url::Target,
-    body::{AnswerBody, Body, SLICE_BYTES, Sliced, Watched},
-    client::UpstreamClient,
-    error::SendError,
+    body::{AnswerBody, Body},
+    client::{Shared, UpstreamClient},
+    connect::connect,
+    connection::Connection,
+    decode::Decoder,
+    error::{SendError, is_reset},
     facts::Facts,
+    head::{Framing, Head, HeadReader},
     headers,
+    incoming::{Incoming, Route},
+    outgoing::{Outgoing, Unsent},
 };
 
 /// What goes up; the headers come from [`headers::up`].
@@ -51,93 +53,48 @@ pub async fn send(
     client: &UpstreamClient,
     request: UpstreamRequest,
 ) -> Result<UpstreamAnswer, SendError> {
-    let is_head = request.method == Method::HEAD;
-    let mut sending = start(client, request)?;
-    let watch = client.watch();
-    let mut dialled = false;
-    let outcome = poll_fn(|cx| {
-        watch.dialled.set(false);
-        let polled = Pin::new(&mut sending).poll(cx);
-        dialled |= watch.dialled.get();
-        polled
-    })
-    .await;
-    let response = outcome.map_err(|err| SendError::read(err, !dialled))?;
-    read(client, response, is_head, !dialled)
-}
-
-fn start(
-    client: &UpstreamClient,
-    request: UpstreamRequest,
-) -> Result<SendClientRequest, SendError> {
     let UpstreamRequest {
         method,
-        target,
-        mut headers,
+        target: Target { uri, host },
+        headers,
         body,
     } = request;
-    let secure = target.uri.scheme_str() == Some("https");
-    let http = client
-        .for_scheme(secure)
-        .map_err(|err| SendError::Tls(err.to_string()))?;
-    headers.insert(header::HOST, target.host);
-    let mut outgoing = http.request(method, target.uri).no_decompress();
-    *outgoing.headers_mut() = headers;
-    Ok(match body {
-        // `send()` would say `content-length: 0`.
-        Body::Empty => outgoing.send_body(body::None::new()),
-        Body::Bytes(bytes) if bytes.len() <= SLICE_BYTES => outgoing.send_body(bytes),
-        Body::Bytes(bytes) => outgoing.send_body(Sliced(bytes)),
-        Body::Stream {
-            stream,
-            length: None,
-        } => outgoing.send_body(BodyStream::new(stream)),
-        Body::Stream {
-            stream,
-            length: Some(length),
-        } => outgoing.send_body(SizedStream::new(length, stream)),
-    })
-}
-
-fn read(
-    client: &UpstreamClient,
-    mut response: ClientResponse,
-    is_head: bool,
-    reused: bool,
-) -> Result<UpstreamAnswer, SendError> {
-    let watch = client.watch();
-    let (status, version) = (response.status(), response.version());
-    let payload = response.take_payload();
-    let mut headers = HeaderMap::new();
-    let _ = response.map_body(|head, _| {
-        headers = std::mem::take(&mut head.headers);
-        actix_http::Payload::<()>::None
-    });
-    let facts = headers::down(&mut headers, now_ms());
-
-    if status.is_informational() {
-        watch.poison_last_read();
-        return Err(SendError::InvalidResponse(format!(
-            "interim status {status}"
-        )));
-    }
-    let bodiless =
-        is_head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
-    let body = if bodiless {
-        AnswerBody::empty()
-    } else if !facts.framed && version != Version::HTTP_10 {
-        // awc takes it for an empty one and keeps the connection; its body would be read as the next answer.
-        watch.poison_last_read();
-        return Err(SendError::InvalidResponse("body without a length".into()));
-    } else if matches!(payload, actix_http::Payload::None) {
-        AnswerBody::empty()
-    } else {
-        AnswerBody::new(
-            Watched::new(payload, watch.clone(), !facts.framed),
-            facts.coding,
-        )
-        .ok_or_else(|| SendError::InvalidResponse("unknown content-encoding".into()))?
+    let shared = client.shared();
+    let secure = uri.scheme_str() == Some("https");
+    let idle = shared.pool.borrow_mut().take(secure, host.as_bytes());
+    let reused = idle.is_some();
+    let connection = match idle {
+        Some(connection) => connection,
+        None => {
+            let tls = secure
+                .then(|| shared.tls())
+                .transpose()
+                .map_err(|err| SendError::Tls(err.to_string()))?;
+            // Boxed: the usual request dials none, and its future stays small.
+            Box::pin(connect(&uri, tls, shared.settings.connect_timeout)).await?
+        }
     };
+    let mut exchange = Exchange {
+        connection,
+        outgoing: Outgoing::new(&method, &uri, &host, &headers, body),
+        upload: Upload::Going,
+        reader: HeadReader::default(),
+        early: None,
+        reused,
+    };
+    drop(headers);
+    let (head, first) = poll_fn(|cx| exchange.poll(cx, shared)).await?;
+    let route = Route {
+        connection: exchange.connection,
+        shared: Rc::clone(shared),
+        secure,
+        host,
+        reusable: head.keep_alive && !head.contradicts_itself() && exchange.upload == Upload::Done,
+    };
+    let (status, framing) = (head.status, framing(&head, method == Method::HEAD)?);
+    let mut headers = head.headers;
+    let facts = headers::down(&mut headers, now_ms());
+    let body = body_of(route, framing, first, &facts)?;
     Ok(UpstreamAnswer {
         status,
         headers,
@@ -145,6 +102,117 @@ fn read(
         body,
         reused,
     })
+}
+
+/// Sending the request and reading the head of its answer, both at once.
+struct Exchange {
+    connection: Connection,
+    outgoing: Outgoing,
+    upload: Upload,
+    reader: HeadReader,
+    /// An answer that came before the request was sent, and does not refuse it.
+    early: Option<(Head, Bytes)>,
+    reused: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Upload {
+    Going,
+    Done,
+    /// The upstream has closed and takes no more. What it said before is still to be read.
+    Cut,
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared,
+    ) -> Poll<Result<(Head, Bytes), SendError>> {
+        if self.upload == Upload::Going {
+            match self.outgoing.poll_send(cx, &mut self.connection) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => self.upload = Upload::Done,
+                Poll::Ready(Err(Unsent::Io(err))) if is_reset(&err) => self.upload = Upload::Cut,
+                Poll::Ready(Err(Unsent::Io(_))) => return Poll::Ready(Err(self.ended())),
+                Poll::Ready(Err(Unsent::Body(err))) => {
+                    return Poll::Ready(Err(SendError::RequestBody(err)));
+                }
+            }
+        }
+        let answer = match self.early.take() {
+            Some(answer) => answer,
+            None => ready!(self.poll_head(cx, shared))?,
+        };
+        let refuses = answer.0.status.is_client_error() || answer.0.status.is_server_error();
+        if self.upload == Upload::Going && !refuses {
+            self.early = Some(answer);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(answer))
+    }
+
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared,
+    ) -> Poll<Result<(Head, Bytes), SendError>> {
+        loop {
+            let scratch = &mut *shared.scratch.borrow_mut();
+            let count = match ready!(self.connection.poll_read(cx, scratch)) {
+                Ok(0) => return Poll::Ready(Err(self.ended())),
+                Ok(count) => count,
+                Err(err) if is_reset(&err) => return Poll::Ready(Err(self.ended())),
+                Err(err) => return Poll::Ready(Err(invalid(err))),
+            };
+            if let Some(answer) = self.reader.feed(&scratch[..count]).map_err(invalid)? {
+                return Poll::Ready(Ok(answer));
+            }
+        }
+    }
+
+    fn ended(&self) -> SendError {
+        if self.reader.has_begun() {
+            return SendError::InvalidResponse("ends within its head".into());
+        }
+        SendError::ResetBeforeHead {
+            reused: self.reused,
+        }
+    }
+}
+
+/// `None` for an answer without a body.
+fn framing(head: &Head, is_head: bool) -> Result<Option<Decoder>, SendError> {
+    let without = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+    if is_head || without.contains(&head.status) {
+        return Ok(None);
+    }
+    match head.framing {
+        None if !head.close_delimits => Err(invalid("body without a length")),
+        Some(Framing::Length(0)) => Ok(None),
+        framing => Ok(Some(Decoder::new(framing))),
+    }
+}
+
+fn body_of(
+    mut route: Route,
+    decoder: Option<Decoder>,
+    first: Bytes,
+    facts: &Facts,
+) -> Result<AnswerBody, SendError> {
+    let Some(decoder) = decoder else {
+        route.reusable &= first.is_empty();
+        route.finish();
+        return Ok(AnswerBody::empty());
+    };
+    AnswerBody::new(Incoming::new(route, decoder, first), facts.coding)
+        .ok_or_else(|| invalid("unknown content-encoding"))
+}
+
+fn invalid(reason: impl ToString) -> SendError {
+    SendError::InvalidResponse(reason.to_string())
 }
 
 fn now_ms() -> u64 {

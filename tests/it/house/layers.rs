@@ -54,7 +54,8 @@ const FOREIGN: [(&str, &[&str]); 15] = [
     ("deadpool-redis", &["troupe-cluster"]),
     ("sled", &["troupe-storage"]),
     ("sqlx", &["troupe-storage"]),
-    ("awc", CLIENTS),
+    // Links actix-http's h2 0.3 (docs/adr/0005).
+    ("awc", &[]),
     ("reqwest", CLIENTS),
     ("hyper", CLIENTS),
     ("hyper-util", CLIENTS),
@@ -67,14 +68,13 @@ const CLIENTS: &[&str] = &["troupe-upstream"];
 const PLAYERS: [&str; 2] = ["troupe-bench", "troupe-tests"];
 
 /// A crate's name in the sources, and the only folders that may name it.
-const NAMED: [(&str, &[&str]); 8] = [
+const NAMED: [(&str, &[&str]); 7] = [
     ("actix::", &["actors/src/shell"]),
     ("actix_web::", &["server/src"]),
     ("redis::", &["cluster/"]),
     ("deadpool_redis::", &["cluster/"]),
     ("sled::", &["server/storage/"]),
     ("sqlx::", &["server/storage/"]),
-    ("awc::", &["server/upstream/"]),
     ("reqwest::", &["server/upstream/"]),
 ];
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use actix_http::{
-    header::{HeaderName, HeaderValue},
+    header::{self, HeaderName, HeaderValue},
     uri::PathAndQuery,
 };
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use crate::{base_url::BaseUrl, client::Settings, error::BodyError};
 
 mod bodies;
 mod connections;
+mod early;
 mod faults;
 mod tls;
 mod upstream;

@@ -93,6 +93,7 @@ async fn whole_answers_whose_connection_ends_are_whole() {
         &b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"[..],
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"HTTP/1.0 200 OK\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nok",
     ] {
         let (client, upstream) = (client(), Upstream::start().await);
         let (answer, peer) = exchange(&client, &upstream, reply).await;
@@ -104,9 +105,9 @@ async fn whole_answers_whose_connection_ends_are_whole() {
 #[actix_rt::test]
 async fn answers_that_would_blend_with_the_next_are_refused() {
     for reply in [
-        &b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"[..],
-        b"HTTP/1.1 100 Continue\r\n\r\n",
+        &b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"[..],
         b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\n",
     ] {
         let (client, upstream) = (client(), Upstream::start().await);
@@ -128,6 +129,51 @@ async fn answers_that_would_blend_with_the_next_are_refused() {
         let answer = answer.unwrap();
         assert!(!answer.reused);
         assert_eq!(read_all(answer).await.unwrap(), b"mine");
+    }
+}
+
+#[actix_rt::test]
+async fn what_comes_behind_an_answer_ends_its_connection() {
+    for reply in [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n"[..],
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nHTTP",
+        b"HTTP/1.1 204 No Content\r\n\r\nHTTP",
+        b"HTTP/1.1 204 No Content\r\ncontent-length: 4\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nHTTP",
+    ] {
+        let (client, upstream) = (client(), Upstream::start().await);
+        let (answer, mut peer) = exchange(&client, &upstream, reply).await;
+        read_all(answer.unwrap()).await.unwrap();
+        assert!(peer.closed().await < PROMPT);
+    }
+}
+
+#[actix_rt::test]
+async fn a_broken_framing_is_malformed() {
+    let (client, upstream) = (client(), Upstream::start().await);
+    let reply = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\nno\r\n";
+    let (answer, mut peer) = exchange(&client, &upstream, reply).await;
+    let mut body = answer.unwrap().body;
+    assert_eq!(body.next().await.unwrap().unwrap(), "ok");
+    let err = body.next().await.unwrap().unwrap_err();
+    assert_eq!(err, BodyError::Malformed);
+    assert!(body.next().await.is_none());
+    assert!(peer.closed().await < PROMPT);
+}
+
+#[actix_rt::test]
+async fn an_upload_is_as_long_as_was_said() {
+    for said in [2, 9] {
+        let (client, upstream) = (client(), Upstream::start().await);
+        let pieces = futures_util::stream::iter([Ok(Bytes::from_static(b"first"))]);
+        let body = Body::Stream {
+            stream: Box::pin(pieces),
+            length: Some(said),
+        };
+        let err = send(&client, request(&upstream.base, Method::POST, body))
+            .await
+            .unwrap_err();
+        assert!(matches!(err, SendError::RequestBody(_)), "{err:?}");
     }
 }
 

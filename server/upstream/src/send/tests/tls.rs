@@ -161,3 +161,35 @@ async fn no_tls_on_the_other_side() {
     let err = answer.unwrap_err();
     assert!(matches!(err, SendError::Tls(_)), "{err:?}");
 }
+
+#[actix_rt::test]
+async fn large_bodies_and_bursts() {
+    let secure = Secure::start().await;
+    let large: Bytes = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
+    let event = b"10\r\nevent: x\ndata: \n\r\n";
+    let serve = async {
+        let mut peer = secure.accept().await;
+        let (_, body) = peer.request().await;
+        assert!(body == large);
+        peer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+            .await;
+        // Each in a record of its own.
+        for _ in 0..64 {
+            peer.write(event).await;
+        }
+        peer
+    };
+    let sent = request(&secure.base, Method::POST, Body::Bytes(large.clone()));
+    let (answer, mut peer) = tokio::join!(send(&secure.client, sent), serve);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let mut body = answer.unwrap().body;
+    // At most what came with the head, and the rest.
+    let (mut pieces, mut bytes) = (0, 0);
+    while bytes < 64 * 16 {
+        bytes += body.next().await.unwrap().unwrap().len();
+        pieces += 1;
+    }
+    assert!(pieces <= 4, "{pieces}");
+    peer.write(b"0\r\n\r\n").await;
+    assert!(body.next().await.is_none());
+}
