@@ -19,7 +19,7 @@ fn one_too_many_waits_for_its_turn() {
     let _gateway = place.serve();
     let first = place.running_stream(KEY, "endless");
     let second = place.running_stream(KEY, "endless");
-    let (done, third) = mpsc::channel();
+    let (done, third) = mpsc::sync_channel(1);
     let ask = Ask::message("default", false).key(KEY);
     let address = place.address;
     std::thread::spawn(move || done.send(ask.status(address)));

@@ -51,7 +51,9 @@ impl JsonAnswer {
 /// The one value that stands at `at`.
 fn value(text: &str, at: usize) -> Option<&str> {
     let mut reader = serde_json::Deserializer::from_str(&text[at..]);
-    <&RawValue>::deserialize(&mut reader).ok().map(RawValue::get)
+    <&RawValue>::deserialize(&mut reader)
+        .ok()
+        .map(RawValue::get)
 }
 
 fn usage_of(text: &str, at: usize) -> Option<Usage> {
