@@ -134,3 +134,32 @@ pub struct RequestRecord {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
 }
+
+impl RequestRecord {
+    /// The row of a request that has just begun; what is never filled in stays as it is here: a client that went away.
+    #[must_use]
+    pub fn begin(id: RequestId, at_ms: u64, route: Route) -> Self {
+        Self {
+            id,
+            at_ms,
+            route,
+            status: 0,
+            outcome: Outcome::Cancelled,
+            stream: false,
+            key: None,
+            account: None,
+            account_name: None,
+            session: None,
+            model: None,
+            attempts: 0,
+            usage: TokenUsage::default(),
+            estimated: false,
+            first_event_us: None,
+            gateway_us: 0,
+            duration_us: 0,
+            upstream_status: None,
+            upstream_request_id: None,
+            error: None,
+        }
+    }
+}

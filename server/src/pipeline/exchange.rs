@@ -14,7 +14,7 @@ use troupe_core::RequestId;
 use troupe_core::account::{Report, Verdict};
 use troupe_core::gate::{EntryGuard, SlotGuard};
 use troupe_core::key::{KeyTotals, Settlement};
-use troupe_core::record::{Outcome, RequestRecord, Route, TokenUsage};
+use troupe_core::record::{Outcome, RequestRecord, Route};
 use troupe_core::session::SessionTell;
 
 use crate::load::RequestPermit;
@@ -71,28 +71,7 @@ impl Exchange {
     #[must_use]
     pub fn begin(worker: Rc<Worker>, route: Route, permit: Option<RequestPermit>) -> Self {
         let at_ms = worker.gateway.directory.clock().now().unix_ms;
-        let record = RequestRecord {
-            id: RequestId(uuid::Uuid::now_v7()),
-            at_ms,
-            route,
-            status: 0,
-            outcome: Outcome::Cancelled,
-            stream: false,
-            key: None,
-            account: None,
-            account_name: None,
-            session: None,
-            model: None,
-            attempts: 0,
-            usage: TokenUsage::default(),
-            estimated: false,
-            first_event_us: None,
-            gateway_us: 0,
-            duration_us: 0,
-            upstream_status: None,
-            upstream_request_id: None,
-            error: None,
-        };
+        let record = RequestRecord::begin(RequestId(uuid::Uuid::now_v7()), at_ms, route);
         let timeline = Timeline {
             started: Instant::now(),
             upstream_us: 0,
@@ -225,7 +204,10 @@ impl Exchange {
                 },
             );
         }
-        self.worker.outbox.record(self.record.clone());
+        let row = RequestRecord::begin(self.record.id, self.record.at_ms, self.record.route);
+        self.worker
+            .outbox
+            .record(std::mem::replace(&mut self.record, row));
     }
 }
 

@@ -19,7 +19,7 @@ use troupe_core::recorder::RecorderTell;
 use crate::gateway::Gateway;
 
 const BATCH: usize = 100;
-const FLUSH_AFTER: Duration = Duration::from_millis(5);
+const FLUSH_AFTER: Duration = Duration::from_millis(3);
 
 /// One worker's outbox.
 #[derive(Debug)]

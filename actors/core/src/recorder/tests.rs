@@ -1,31 +1,10 @@
 use super::*;
 use crate::id::RequestId;
-use crate::record::{Outcome, Route, TokenUsage};
+use crate::record::Route;
 use uuid::Uuid;
 
 fn row() -> RequestRecord {
-    RequestRecord {
-        id: RequestId(Uuid::nil()),
-        at_ms: 0,
-        route: Route::Messages,
-        status: 200,
-        outcome: Outcome::Completed,
-        stream: false,
-        key: None,
-        account: None,
-        account_name: None,
-        session: None,
-        model: None,
-        attempts: 1,
-        usage: TokenUsage::default(),
-        estimated: false,
-        first_event_us: None,
-        gateway_us: 0,
-        duration_us: 0,
-        upstream_status: None,
-        upstream_request_id: None,
-        error: None,
-    }
+    RequestRecord::begin(RequestId(Uuid::nil()), 0, Route::Messages)
 }
 
 fn step(recorder: &mut Recorder, now: Now, input: Input<Recorder>) -> Turn<Recorder> {
