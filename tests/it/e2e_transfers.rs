@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use troupe_mock::Scenario;
 
-use crate::gateway::{FIRST, Stage, head};
+use crate::gateway::{FIRST, Stage, head, request, stream};
 
 /// An upload is passed on while it comes: it is larger than any body that is read whole.
 #[tokio::test]
@@ -91,8 +91,9 @@ async fn a_broken_upload() {
 #[tokio::test]
 async fn downloads() {
     let stage = Stage::new();
+    let headers = [("content-type", "application/octet-stream")];
     let made = stage
-        .call("POST", "/v1/files", &[], "z".repeat(3 << 20))
+        .call("POST", "/v1/files", &headers, "z".repeat(3 << 20))
         .await;
     let id = made.json()["id"].as_str().expect("an id").to_owned();
     let answer = stage.get(&format!("/v1/files/{id}/content")).await;
@@ -110,4 +111,27 @@ async fn downloads() {
     assert_eq!(client.head().await.status, 404, "as its upstream says");
     client.send(&head("GET", "/healthz", &[])).await;
     assert_eq!(client.answer().await.status, 200);
+}
+
+/// HTTP/1.0 knows no chunks: an answer of unknown length ends with its connection.
+#[tokio::test]
+async fn an_old_client_gets_no_chunks() {
+    let stage = Stage::new();
+    let headers = [("x-api-key", FIRST), ("connection", "keep-alive")];
+    let asked = request("POST", "/v1/messages", &headers, stream().as_bytes());
+    let asked = String::from_utf8(asked).unwrap();
+    let mut client = stage.client().await;
+    client
+        .send(asked.replacen("HTTP/1.1", "HTTP/1.0", 1).as_bytes())
+        .await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("transfer-encoding"), None);
+    let text = answer.text();
+    assert!(text.starts_with("event: message_start\n"), "{text}");
+    assert!(
+        text.ends_with("data: {\"type\":\"message_stop\"}\n\n"),
+        "{text}"
+    );
+    assert!(client.is_closed().await);
 }

@@ -3,10 +3,10 @@
 //! Invariant: every answer carries our `request-id` and `server-timing`; framing is our own; nothing of the account's
 //! comes down.
 
-use actix_web::HttpResponse;
-use actix_web::body::BoxBody;
-use actix_web::http::StatusCode;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
+use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use troupe_core::RequestId;
 use troupe_core::record::Outcome;
@@ -95,13 +95,19 @@ pub fn relay_whole(exchange: &mut Exchange, whole: Whole) -> HttpResponse {
 }
 
 /// An upstream's answer, relayed as it comes; the relay settles the request.
-pub fn relay(mut exchange: Exchange, opened: Opened, plan: &Plan, is_head: bool) -> HttpResponse {
+pub fn relay(
+    mut exchange: Exchange,
+    opened: Opened,
+    plan: &Plan,
+    request: &HttpRequest,
+) -> HttpResponse {
     let Opened { answer, events } = opened;
     let (status, length) = (answer.status, answer.facts.content_length);
     // actix never polls a body without a byte: it would look like a client that left.
     let empty = events.is_none() && length == Some(0);
-    let bodiless =
-        is_head || empty || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let bodiless = request.method() == Method::HEAD
+        || empty
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     exchange.first_event();
     let mut headers = head(&mut exchange, status, answer.headers, &answer.facts);
     if bodiless {
@@ -115,7 +121,15 @@ pub fn relay(mut exchange: Exchange, opened: Opened, plan: &Plan, is_head: bool)
         }
         None => Relay::plain(exchange, answer.body, length, plan.silence),
     };
-    respond(status, headers, BoxBody::new(body))
+    let is_sized = matches!(body.size(), BodySize::Sized(_));
+    let mut response = respond(status, headers, BoxBody::new(body));
+    if !is_sized && request.version() <= Version::HTTP_10 {
+        // It knows no chunks: its answer ends with its connection.
+        let head = response.head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    }
+    response
 }
 
 /// The headers as they came (already filtered), the upstream's own id, and what every answer carries.

@@ -26,7 +26,9 @@ pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
     };
     let length = body.len();
     match counted(&mut call, &peek, body).await {
-        Ok(Answered::Open(opened)) => answer::relay(call.exchange, *opened, &call.plan, false),
+        Ok(Answered::Open(opened)) => {
+            answer::relay(call.exchange, *opened, &call.plan, call.request)
+        }
         Ok(Answered::Whole(whole)) if cannot_count(&whole) => estimated(call, length),
         Ok(Answered::Whole(whole)) => answer::relay_whole(&mut call.exchange, *whole),
         Err(

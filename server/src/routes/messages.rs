@@ -15,7 +15,9 @@ use crate::pipeline::{answer, body, key, owner, place};
 /// Reads, admits, places, tries, relays.
 pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
     match admitted(&mut call).await {
-        Ok(Answered::Open(opened)) => answer::relay(call.exchange, *opened, &call.plan, false),
+        Ok(Answered::Open(opened)) => {
+            answer::relay(call.exchange, *opened, &call.plan, call.request)
+        }
         Ok(Answered::Whole(whole)) => answer::relay_whole(&mut call.exchange, *whole),
         Err(problem) => call.fail(&problem),
     }

@@ -32,11 +32,10 @@ const MAX_MADE: usize = 32 << 20;
 /// Relays, or says why not.
 pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
     call.exchange.record.route = Route::Relay;
-    let is_head = call.request.method() == Method::HEAD;
     match relayed(&mut call).await {
         Ok((Answered::Open(opened), true)) => owned(call, *opened).await,
         Ok((Answered::Open(opened), false)) => {
-            answer::relay(call.exchange, *opened, &call.plan, is_head)
+            answer::relay(call.exchange, *opened, &call.plan, call.request)
         }
         Ok((Answered::Whole(whole), _)) => answer::relay_whole(&mut call.exchange, *whole),
         Err(problem) => call.fail(&problem),
