@@ -11,7 +11,13 @@ fn batch() -> String {
 
 /// The id of what a `POST` made.
 async fn made(stage: &Stage, key: &str, target: &str, body: &str) -> String {
-    let headers = [("x-api-key", key)];
+    let is_json = body.starts_with('{');
+    let kind = if is_json {
+        "application/json"
+    } else {
+        "text/plain"
+    };
+    let headers = [("x-api-key", key), ("content-type", kind)];
     let answer = stage.call("POST", target, &headers, body).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["id"].as_str().expect("an id").to_owned()
@@ -38,6 +44,9 @@ async fn endpoints_of_a_key() {
         (UNBOUND, "GET", "/v1/skills", 404),
         (FIRST, "GET", "/v1/files", 403),
         (FIRST, "GET", "/v1/messages/batches", 403),
+        (FIRST, "DELETE", "/v1/files", 403),
+        (FIRST, "OPTIONS", "/v1/files", 403),
+        (FIRST, "SEARCH", "/v1/files", 403),
     ];
     for (key, method, target, expected) in table {
         let answer = stage.call(method, target, &[("x-api-key", key)], "").await;
@@ -195,4 +204,47 @@ async fn answers_that_make_a_resource() {
         (answer.status, &*answer.error_type()),
         (504, "timeout_error")
     );
+}
+
+/// A body may be told to be of another type, marked, coded or broken: an upstream may read it all the same.
+#[tokio::test]
+async fn a_body_in_disguise_names_no_resources_of_others() {
+    let stage = Stage::new();
+    let id = made(&stage, FIRST, "/v1/files", "a file").await;
+    let body = batch().replace("\"model\"", &format!("\"file_id\":\"{id}\",\"model\""));
+    let body = body.as_str();
+    let broken = [
+        format!("\u{feff}{body}"),
+        format!("[{body}]"),
+        format!("{body} x"),
+        body.replacen('{', "{\"a\":NaN,", 1),
+        body.encode_utf16().fold(String::new(), |text, unit| {
+            text + &char::from(unit as u8).to_string() + "\0"
+        }),
+    ];
+    let json = ("content-type", "application/json");
+    let (plain, data) = (
+        ("content-type", "text/plain"),
+        ("content-type", "application/octet-stream"),
+    );
+    let mut table = vec![
+        (vec![json], body, 404),
+        (vec![("content-type", "text/json")], body, 404),
+        (vec![("content-type", "application/vnd.x+json")], body, 404),
+        (vec![plain], body, 404),
+        (vec![plain, json], body, 404),
+        (vec![data], body, 404),
+        (vec![json, ("content-encoding", "gzip")], "coded", 400),
+    ];
+    table.extend(broken.iter().map(|body| (vec![json], body.as_str(), 400)));
+    table.extend(broken.iter().map(|body| (vec![plain], body.as_str(), 400)));
+    let before = stage.reached();
+    for (mut headers, body, expected) in table {
+        headers.push(("x-api-key", SECOND));
+        let answer = stage
+            .call("POST", "/v1/messages/batches", &headers, body)
+            .await;
+        assert_eq!(answer.status, expected, "{headers:?} {body}");
+    }
+    assert_eq!(stage.reached(), before, "it reached the upstream");
 }

@@ -3,13 +3,14 @@
 //! Invariant: what is not in [`forbidden`] and allowed to the key goes up unchanged; a resource's id is stored with its
 //! owner before the client sees it; another key's resource is "not found".
 
+mod kind;
 mod paths;
 
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::Method;
-use actix_web::http::header::{CONTENT_TYPE, UPGRADE};
+use actix_web::http::header::UPGRADE;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use troupe_core::AccountId;
@@ -92,9 +93,9 @@ async fn bound(call: &Call<'_>) -> Result<Option<AccountId>, Problem> {
     match paths::named(call.path) {
         Named::Collection => {
             let shared = call.exchange.worker.gateway.directory.keys().len() > 1;
-            if *call.request.method() == Method::GET && shared && !all {
+            if *call.request.method() != Method::POST && shared && !all {
                 return Err(Problem::Forbidden(
-                    "this key shares its accounts with others and may not list their resources"
+                    "this key shares its accounts with others and may not list or change their resources"
                         .into(),
                 ));
             }
@@ -111,7 +112,7 @@ async fn bound(call: &Call<'_>) -> Result<Option<AccountId>, Problem> {
     }
 }
 
-/// JSON bodies are read (they may name resources of others); all else is passed through as it comes.
+/// What may name resources of others is read; all else is passed through as it comes.
 async fn read_body(
     call: &mut Call<'_>,
     bound: Option<AccountId>,
@@ -132,7 +133,9 @@ async fn read_body(
     if length == Some(0) || (length.is_none() && !headers.contains_key("transfer-encoding")) {
         return Ok((AskBody::Empty, bound, None));
     }
-    if !is_json(headers.get(CONTENT_TYPE)) {
+    let all = call.entry.record().resources == ResourceScope::All;
+    let says_json = kind::says_json(headers);
+    if !says_json && (all || kind::is_data(headers, call.path)) {
         let stream = payload.map(|chunk| chunk.map_err(UploadError::from));
         return Ok((
             AskBody::Stream(Some(Body::Stream {
@@ -150,7 +153,15 @@ async fn read_body(
         call.plan.body_limit_bytes,
     )
     .await?;
-    let ids = troupe_wire::resources::in_body(&bytes);
+    let ids = match troupe_wire::resources::in_body(&bytes) {
+        Some(ids) => ids,
+        None if !all && (says_json || kind::is_opaque(headers, &bytes)) => {
+            return Err(Problem::Invalid(
+                "the body must be one JSON object, not encoded, to be checked for other keys' resources".into(),
+            ));
+        }
+        None => Vec::new(),
+    };
     let named = owner::account_of(
         &call.exchange,
         &call.entry,

@@ -35,12 +35,10 @@ impl ResourceKind {
     }
 }
 
-/// All ids in a body that may be any JSON object, sorted, each once; none in what is not one.
+/// All ids in a body that may be any JSON object, sorted, each once; `None` when it is not one.
 #[must_use]
-pub fn in_body(body: &[u8]) -> Vec<ResourceRef> {
-    let Ok(text) = std::str::from_utf8(body) else {
-        return Vec::new();
-    };
+pub fn in_body(body: &[u8]) -> Option<Vec<ResourceRef>> {
+    let text = std::str::from_utf8(body).ok()?;
     let mut values = Vec::new();
     let is_object = crate::json_check::object(text.as_bytes(), |_, start, end, value| {
         let name = json::unescape(&text[start..end]);
@@ -48,11 +46,7 @@ pub fn in_body(body: &[u8]) -> Vec<ResourceRef> {
             values.push((kind, value));
         }
     });
-    if is_object {
-        read(text, &values)
-    } else {
-        Vec::new()
-    }
+    is_object.then(|| read(text, &values))
 }
 
 /// All ids at the positions `values` of `text`, sorted, each once.
@@ -112,8 +106,11 @@ mod tests {
             r#"{"requests":[{"content":[{"f\u0069le_id":"file_1"},{"file_id":"file_1"}],"#,
             r#""container":{"id":"c_1"}}]}"#
         );
-        let ids: Vec<_> = in_body(body.as_bytes()).into_iter().map(|r| r.id).collect();
+        let found = in_body(body.as_bytes()).unwrap();
+        let ids: Vec<_> = found.into_iter().map(|r| r.id).collect();
         assert_eq!(ids, ["file_1", "c_1"]);
-        assert!(in_body(b"[]").is_empty() && in_body(b"{\"file_id\":\"f\"").is_empty());
+        assert_eq!(in_body(b"{}"), Some(Vec::new()));
+        assert_eq!(in_body(b"[]"), None);
+        assert_eq!(in_body(b"{\"file_id\":\"f\""), None);
     }
 }
