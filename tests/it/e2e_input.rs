@@ -293,3 +293,25 @@ async fn bad_requests_cost_no_memory() {
     let grown = stage.memory_kib().await.saturating_sub(before);
     assert!(grown < 8 * 1024, "{grown} KiB for 300 bad requests");
 }
+
+/// Memory is counted for what has arrived: a client that only says how much it will send takes nobody's place.
+#[tokio::test]
+async fn a_declared_length_takes_no_memory() {
+    const LIMIT: usize = 1024 * KIB;
+    let stage = Stage::configured(
+        "server: { bind: \"BIND\", threads: 1, body_limit: 1MiB, bodies_in_memory: 1MiB }",
+    );
+    let length = LIMIT.to_string();
+    let mut idle = Vec::new();
+    for _ in 0..8 {
+        let headers = [("x-api-key", FIRST), ("content-length", &*length)];
+        let mut client = stage.client().await;
+        client.send(&head("POST", "/v1/messages", &headers)).await;
+        client.send(b"{").await;
+        idle.push(client);
+    }
+    assert_eq!(stage.post(message()).await.status, 200);
+    let rest = message().replacen("Hello", &"x".repeat(LIMIT - message().len() + 5), 1);
+    assert_eq!(stage.post(rest).await.status, 503, "beside eight others");
+    drop(idle);
+}

@@ -1,7 +1,8 @@
 //! Reads a request's body whole, within the limit and the memory set aside for bodies.
 //!
 //! Invariant: a body that came in one piece is not copied; a body over the limit is answered only after a bounded part
-//! of the rest was thrown away, so that a client that writes first and reads later sees the 413.
+//! of the rest was thrown away, so that a client that writes first and reads later sees the 413; memory is counted for
+//! what has arrived, so that a length that is only declared takes nobody else's.
 
 use std::time::Duration;
 
@@ -47,13 +48,19 @@ pub async fn read(
         return Err(Problem::BodyTooLarge { limit_bytes: limit });
     }
     let full = || Problem::Overloaded("memory for request bodies");
-    let Some(mut permit) = gateway.load.hold_body(declared.unwrap_or(FIRST_BYTES)) else {
+    let first_bytes = declared.unwrap_or(FIRST_BYTES).min(FIRST_BYTES);
+    let Some(mut permit) = gateway.load.hold_body(first_bytes) else {
         discard(&mut payload, limit).await;
         return Err(full());
     };
     let Some(first) = next(&mut payload).await? else {
         return Ok((Bytes::new(), permit));
     };
+    if !permit.grow_to(first.len() as u64) {
+        drop(first);
+        discard(&mut payload, limit).await;
+        return Err(full());
+    }
     if declared == Some(first.len() as u64) {
         return Ok((first, permit));
     }
@@ -68,6 +75,7 @@ pub async fn read(
             return Err(Problem::BodyTooLarge { limit_bytes: limit });
         }
         if !permit.grow_to(length) {
+            discard(&mut payload, limit).await;
             return Err(full());
         }
         whole.extend_from_slice(&chunk);
