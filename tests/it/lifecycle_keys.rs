@@ -1,5 +1,7 @@
 //! Keys at work: how many requests at once, what a revocation ends, and where a session goes.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -67,6 +69,30 @@ fn a_revoked_key_is_refused_while_its_stream_finishes() {
     assert!(until(within, || place.models(&key) == 401));
     assert_eq!(place.message(&key, "default").status, 401);
     assert!(stream.body().contains("event: message_stop"));
+}
+
+/// A body may take its time; the key is looked at again when it is there.
+#[test]
+fn a_key_revoked_while_its_body_arrives_is_refused() {
+    let place = Place::new();
+    let _gateway = place.serve();
+    let key = place.key("slow");
+    let body = r#"{"model":"claude-haiku-4-5","max_tokens":1,"messages":[]}"#;
+    let mut client = TcpStream::connect(place.address).unwrap();
+    write!(
+        client,
+        "POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\ncontent-length: {}\r\n\r\n{{",
+        body.len()
+    )
+    .unwrap();
+    // The head was read: what is asked later on the only thread is answered.
+    assert_eq!(place.models(&key), 200);
+    place.run("key revoke slow").ok();
+    assert!(until(Duration::from_secs(1), || place.models(&key) == 401));
+    client.write_all(&body.as_bytes()[1..]).unwrap();
+    let mut status = [0; 12];
+    client.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 401");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Who asks, and may they now: credential → key → a place at its gate.
 //!
 //! Invariant: the texts never contain the name of the credential header (clients would take it for a log-out of their
-//! own) and never the credential.
+//! own) and never the credential. A key is looked at again when it sits down: reading a body may have taken minutes.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use troupe_actors::directory::Inactive;
 use troupe_actors::key::KeyEntry;
 use troupe_core::AskError;
-use troupe_core::key::{KeyAsk, KeyReply, Refusal};
+use troupe_core::key::{KeyAsk, KeyRecord, KeyReply, Refusal};
 
 use super::exchange::{Exchange, Seat};
 use crate::error::Problem;
@@ -29,12 +29,17 @@ pub fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Arc<KeyEntry>,
         .directory
         .key(&gateway.hasher.hash(secret))
         .ok_or(Problem::Credential("invalid gateway key".into()))?;
+    usable(gateway, &entry.record())?;
+    Ok(entry)
+}
+
+fn usable(gateway: &Gateway, record: &KeyRecord) -> Result<(), Problem> {
     let now = gateway.directory.clock().now();
-    match entry.record().unusable(now.unix_ms) {
+    match record.unusable(now.unix_ms) {
         Some(why) => Err(Problem::Credential(
             format!("this gateway key is {why}").into(),
         )),
-        None => Ok(entry),
+        None => Ok(()),
     }
 }
 
@@ -80,6 +85,7 @@ pub async fn sit(
     let record = entry.record();
     exchange.record.key = Some(record.id);
     let gateway = Arc::clone(&exchange.worker.gateway);
+    usable(&gateway, &record)?;
     for _ in 0..LOOK_UPS {
         let key = gateway
             .directory
