@@ -23,17 +23,17 @@ pub(super) fn from_stdin(what: &str) -> Result<SecretString, CliError> {
         ));
         let _quiet = NoEcho::new(&stdin);
         let mut line = String::new();
-        let read = stdin.lock().take(MAX_BYTES).read_line(&mut line);
+        let read = stdin.lock().take(MAX_BYTES + 1).read_line(&mut line);
         return taken(what, "stdin", read.map(|_| line));
     }
     let mut text = String::new();
-    let read = stdin.lock().take(MAX_BYTES).read_to_string(&mut text);
+    let read = stdin.lock().take(MAX_BYTES + 1).read_to_string(&mut text);
     taken(what, "stdin", read.map(|_| text))
 }
 
 pub(super) fn from_file(what: &str, path: &Path) -> Result<SecretString, CliError> {
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
+    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
     taken(what, &path.display().to_string(), read.map(|_| text))
 }
 
@@ -41,6 +41,11 @@ pub(super) fn from_file(what: &str, path: &Path) -> Result<SecretString, CliErro
 fn taken(what: &str, from: &str, read: io::Result<String>) -> Result<SecretString, CliError> {
     let text = read
         .map_err(|error| CliError::usage(format!("cannot read the {what} from {from}: {error}")))?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(CliError::usage(format!(
+            "the {what} from {from} is longer than {MAX_BYTES} bytes"
+        )));
+    }
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
         return Err(CliError::usage(format!(
@@ -89,6 +94,9 @@ mod tests {
             std::fs::write(&path, content).unwrap();
             assert_eq!(from_file("API key", &path).unwrap().expose_secret(), secret);
         }
+        std::fs::write(&path, "a".repeat(MAX_BYTES as usize + 1)).unwrap();
+        let cut = from_file("API key", &path).map(|_| ());
+        assert_eq!(cut.unwrap_err().exit, 2, "never a part of the secret");
         std::fs::write(&path, "\n").unwrap();
         assert_eq!(from_file("API key", &path).unwrap_err().exit, 2);
         assert_eq!(
