@@ -407,7 +407,11 @@ impl Account {
     fn revive(&mut self, now: Now, turn: &mut Turn<Self>) {
         self.probe_tries = 0;
         self.probe_at_ms = None;
-        self.cooldowns.clear();
+        let cooled = !std::mem::take(&mut self.cooldowns).is_empty();
+        if cooled && self.health == Health::Active {
+            // Or the pause would be back after a restart.
+            self.save(now, None, turn);
+        }
         self.set_health(now, Health::Active, turn);
         turn.publish();
     }

@@ -202,6 +202,29 @@ fn a_new_credential_revives_and_an_operator_too() {
     assert_eq!(account.view().available(None, 0), Ok(()));
 }
 
+/// A pause that was forgotten is forgotten in the store, too.
+#[test]
+fn a_new_credential_ends_a_pause_for_good() {
+    let now = Now::default();
+    let mut account = account();
+    let throttled = Verdict::Throttled {
+        for_ms: Some(60_000),
+        scope: Scope::Account,
+    };
+    report(&mut account, now, throttled);
+    let renewed = AccountRecord {
+        sealed: vec![2],
+        ..record()
+    };
+    let update = AccountTell::Update(Box::new((renewed, credential())));
+    let turn = step(&mut account, now, Input::Tell(update));
+    assert_eq!(account.view().available(None, 0), Ok(()));
+    let saved = turn.effects.iter().any(
+        |effect| matches!(effect, AccountEffect::Save { state, .. } if state.cooldowns.is_empty()),
+    );
+    assert!(saved, "{:?}", turn.effects);
+}
+
 #[test]
 fn a_lease_is_refused_when_full() {
     let mut account = account();
