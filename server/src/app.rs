@@ -36,6 +36,9 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Operation(String),
+    /// The configuration declares what the store has.
+    #[error("{0}")]
+    Declared(String),
 }
 
 impl From<OpError> for StartError {
@@ -94,7 +97,7 @@ impl App {
             directory_config(config),
         );
         let plan = Plan::compile(config);
-        let telemetry = Arc::new(Telemetry::start(plan.models.iter().map(|m| m.id.clone())));
+        let telemetry = Arc::new(Telemetry::start(known_models(&plan)));
         let hasher = Arc::new(keyring.hasher);
         let clock = directory.clock();
         let members = Arc::new(Single::new(NODE, clock.now().unix_ms));
@@ -137,6 +140,21 @@ impl App {
     }
 }
 
+/// Names that metrics may carry: the listed models, and each without its date.
+fn known_models(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.models.iter().flat_map(|model| {
+        let dated = model.id.rsplit_once('-');
+        let undated =
+            dated.filter(|(_, date)| date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit()));
+        [
+            Some(model.id.clone()),
+            undated.map(|(name, _)| name.to_owned()),
+        ]
+        .into_iter()
+        .flatten()
+    })
+}
+
 fn directory_config(config: &Config) -> DirectoryConfig {
     DirectoryConfig {
         session_idle: config.sessions.idle_timeout.get(),
@@ -166,10 +184,14 @@ async fn publish(operations: &Operations, directory: &Arc<Directory>) -> Result<
         .into_iter()
         .filter(|k| k.revoked_ms.is_none())
         .collect();
+    let accounts = stores.accounts.list().await?;
+    declared
+        .check_against(keys.iter(), accounts.iter().map(|a| a.name.as_str()))
+        .map_err(StartError::Declared)?;
     keys.extend(declared.keys.iter().cloned());
     directory.put_keys(keys, &[]);
     let mut seeds = Vec::new();
-    for record in stores.accounts.list().await? {
+    for record in accounts {
         let state = states.remove(&record.id);
         seeds.push(credential::seed(&operations.vault, record, state)?);
     }

@@ -16,12 +16,14 @@ use crate::plan::Plan;
 use crate::telemetry::Telemetry;
 
 /// Where the process is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     Starting,
     Ready,
     /// No new work is wanted; what runs is finished.
     Draining,
+    /// What still runs is cut, and told so.
+    Stopping,
 }
 
 /// Shared by the workers, the control socket and the lifecycle.
@@ -73,7 +75,8 @@ impl Gateway {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::Starting,
             1 => Phase::Ready,
-            _ => Phase::Draining,
+            2 => Phase::Draining,
+            _ => Phase::Stopping,
         }
     }
 

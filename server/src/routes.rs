@@ -59,7 +59,7 @@ impl Call<'_> {
 pub async fn edge(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let gateway = Arc::clone(&worker.gateway);
     let mut response = route(worker, request, payload).await;
-    if gateway.phase() == Phase::Draining {
+    if gateway.phase() >= Phase::Draining {
         // Not as a header: actix writes this one itself.
         response
             .head_mut()

@@ -113,9 +113,11 @@ impl Worker {
                 &account.headers,
             )?,
         });
-        self.routes
-            .borrow_mut()
-            .insert(account.id, Rc::clone(&route));
+        let mut routes = self.routes.borrow_mut();
+        // A new route is rare: the moment to let go of accounts that are gone, and of their credentials.
+        routes.retain(|id, _| self.gateway.directory.account(*id).is_some());
+        routes.insert(account.id, Rc::clone(&route));
+        drop(routes);
         Ok(route)
     }
 }

@@ -34,6 +34,8 @@ pub enum Input<M: Machine> {
     Tell(M::Tell),
     /// The outcome of an effect that this incarnation asked for.
     Done(M::Done),
+    /// The caller of this ask has gone away; nobody takes its reply.
+    Left(Ticket),
     /// The time given by [`Machine::deadline`] has come.
     Wake,
 }

@@ -123,6 +123,7 @@ impl Machine for Recorder {
                 }
                 turn.publish();
             }
+            Input::Left(ticket) => self.flushing.retain(|&waiting| waiting != ticket),
             Input::Done(RecorderDone::Retained) | Input::Wake => {}
         }
         if self.retain_at_ms <= now.mono_ms {

@@ -83,7 +83,7 @@ impl Machine for Session {
                 turn.publish();
                 drop(hold);
             }
-            Input::Wake => {}
+            Input::Left(_) | Input::Wake => {}
         }
         let idle_at = self.entry.touched_ms() + self.idle_ms;
         if idle_at <= now.mono_ms && self.entry.try_close() {

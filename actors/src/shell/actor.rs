@@ -20,6 +20,9 @@ use crate::tree::{Stats, Tree};
 const MAX_RESTARTS: usize = 5;
 const RESTART_WINDOW_MS: u64 = 30_000;
 
+/// Callers that left are looked for when this many more wait than stayed the last time.
+const SWEEP_AFTER: usize = 16;
+
 /// How an actor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gone {
@@ -71,6 +74,8 @@ pub(crate) struct Shell<M: Machine> {
     machine: Option<M>,
     pending: BTreeMap<Ticket, Answer<M>>,
     next_ticket: u64,
+    /// Waiting callers at which those that left are looked for.
+    sweep_at: usize,
     incarnation: u64,
     restarts: VecDeque<u64>,
     timer: Option<(u64, SpawnHandle)>,
@@ -98,6 +103,7 @@ pub(crate) fn spawn<M: Machine>(
         machine: Some(machine),
         pending: BTreeMap::new(),
         next_ticket: 0,
+        sweep_at: SWEEP_AFTER,
         incarnation: 0,
         restarts: VecDeque::new(),
         timer: None,
@@ -142,6 +148,9 @@ impl<M: Machine> Handler<Post<M>> for Shell<M> {
             Post::Ask(ask, answer, place) => {
                 let ticket = Ticket(self.next_ticket);
                 self.next_ticket += 1;
+                if self.pending.len() >= self.sweep_at {
+                    self.sweep(ctx);
+                }
                 self.pending.insert(ticket, (answer, place));
                 self.step(Input::Ask(ticket, ask), ctx);
             }
@@ -170,6 +179,20 @@ impl<M: Machine> Shell<M> {
             Err(_) => self.restart(ctx),
         }
         self.arm(ctx);
+    }
+
+    /// Tells the machine of callers that went away while they waited, so that they hold no place in its queue.
+    fn sweep(&mut self, ctx: &mut Context<Self>) {
+        let waiting = self.pending.iter();
+        let left: Vec<_> = waiting
+            .filter(|(_, (answer, _))| answer.is_closed())
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in left {
+            self.pending.remove(&ticket);
+            self.step(Input::Left(ticket), ctx);
+        }
+        self.sweep_at = 2 * self.pending.len() + SWEEP_AFTER;
     }
 
     fn finish(&mut self, turn: Turn<M>, ctx: &mut Context<Self>) {

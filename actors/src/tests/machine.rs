@@ -11,6 +11,8 @@ use crate::tree::{Room, Tree};
 
 pub enum Ask {
     Count,
+    /// How many callers left while they waited.
+    Left,
     Panic,
     /// Holds the thread until the other end is dropped or sends.
     Block(Receiver<()>),
@@ -25,6 +27,7 @@ pub struct Probe {
     pub count: u64,
     waiting: Vec<Ticket>,
     flying: bool,
+    pub left: u64,
     timed: Vec<(u64, Ticket)>,
 }
 
@@ -39,6 +42,7 @@ impl Machine for Probe {
     fn handle(&mut self, now: Now, input: Input<Self>, turn: &mut Turn<Self>) {
         match input {
             Input::Ask(ticket, Ask::Count) => turn.reply(ticket, self.count),
+            Input::Ask(ticket, Ask::Left) => turn.reply(ticket, self.left),
             Input::Ask(_, Ask::Panic) => panic!("told to"),
             Input::Ask(ticket, Ask::Block(until)) => {
                 let _ = until.recv();
@@ -60,6 +64,11 @@ impl Machine for Probe {
                 self.waiting
                     .drain(..)
                     .for_each(|ticket| turn.reply(ticket, value));
+            }
+            Input::Left(ticket) => {
+                self.waiting.retain(|&t| t != ticket);
+                self.timed.retain(|&(_, t)| t != ticket);
+                self.left += 1;
             }
             Input::Wake => {
                 for (_, ticket) in self.timed.extract_if(.., |(at, _)| *at <= now.mono_ms) {

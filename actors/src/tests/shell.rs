@@ -158,3 +158,28 @@ fn deadlines_follow_virtual_time() {
         assert_eq!(tree.alive(), 0);
     });
 }
+
+#[test]
+fn callers_that_leave_give_their_place_in_the_queue_back() {
+    in_system(|tree| async move {
+        let actor = start(&tree, Room::Ledger, 1_024, Counted::default());
+        for _ in 0..500 {
+            let asked = tokio::task::spawn_local({
+                let actor = actor.clone();
+                async move { actor.ask(Ask::At(u64::MAX / 2)).await }
+            });
+            tokio::task::yield_now().await;
+            asked.abort();
+        }
+        // One more ask after each batch is enough to find those that left.
+        let mut left = 0;
+        for _ in 0..64 {
+            left = actor.ask(Ask::Left).await.unwrap();
+        }
+        assert!(
+            left > 400 || actor.stats().asks < 100,
+            "{left} left, {} asks",
+            actor.stats().asks
+        );
+    });
+}

@@ -1,10 +1,13 @@
 //! The parts of the running gateway that follow the configuration.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use troupe_actors::Directory;
+use troupe_core::AccountId;
+use troupe_core::account::AccountState;
 use troupe_storage::crypt::KeyHasher;
 
 use crate::config::telemetry::Log;
@@ -40,6 +43,8 @@ pub(super) struct DeclaredSection {
     hasher: Arc<KeyHasher>,
     file: Option<PathBuf>,
     env_account: Option<Account>,
+    /// States of accounts that left with the file: it may bring them back. As many as it ever declared.
+    remembered: Mutex<HashMap<AccountId, AccountState>>,
 }
 
 impl DeclaredSection {
@@ -50,6 +55,7 @@ impl DeclaredSection {
             hasher: Arc::clone(&operations.hasher),
             file: loaded.file.clone(),
             env_account: loaded.env_account.clone(),
+            remembered: Mutex::default(),
         }
     }
 }
@@ -70,27 +76,15 @@ impl Section for DeclaredSection {
         {
             new.or_env_account(account, &self.hasher);
         }
-        for key in &new.keys {
-            if self
-                .directory
-                .keys()
-                .iter()
-                .any(|k| k.record().name == key.name && k.record().id != key.id)
-            {
-                return Err(format!(
-                    "key {} is already in the store; revoke it there or choose another name",
-                    key.name
-                ));
-            }
-        }
-        for account in &new.accounts {
-            let name = &account.record.name;
-            if old.account(name).is_none() && self.directory.account_by_name(name).is_some() {
-                return Err(format!(
-                    "account {name} is already in the store; remove it there or choose another name"
-                ));
-            }
-        }
+        let (keys, accounts) = (self.directory.keys(), self.directory.accounts());
+        let keys: Vec<_> = keys.iter().map(|key| Arc::clone(&key.record())).collect();
+        let is_old = |id| old.keys.iter().any(|key| key.id == id);
+        let stored = keys.iter().map(Arc::as_ref).filter(|key| !is_old(key.id));
+        let names = accounts
+            .iter()
+            .filter(|a| is_stored(a.id))
+            .map(|a| &*a.name);
+        new.check_against(stored, names)?;
         Ok(new)
     }
 
@@ -109,10 +103,29 @@ impl Section for DeclaredSection {
             .map(|a| a.record.id)
             .filter(|id| !new.accounts.iter().any(|a| a.record.id == *id))
             .collect();
-        self.directory.put_accounts(
-            new.accounts.iter().map(|a| a.seed(None)).collect(),
-            &accounts_gone,
-        );
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for id in &accounts_gone {
+            let Some(account) = self.directory.account(*id) else {
+                continue;
+            };
+            let view = account.view.load();
+            let state = AccountState {
+                id: *id,
+                health: view.health.clone(),
+                cooldowns: view.cooldowns.to_vec(),
+                updated_ms: self.directory.clock().now().unix_ms,
+            };
+            remembered.insert(*id, state);
+        }
+        let seeds = new
+            .accounts
+            .iter()
+            .map(|a| a.seed(remembered.remove(&a.record.id)));
+        self.directory.put_accounts(seeds.collect(), &accounts_gone);
+        drop(remembered);
         self.declared.store(Arc::new(new));
     }
 }

@@ -12,6 +12,8 @@ use crate::gateway::{Gateway, Phase};
 
 /// How often the requests that are left are counted.
 const LOOK: Duration = Duration::from_millis(20);
+/// For streams that are cut to be told so.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// SIGTERM and SIGINT; SIGHUP, which the configuration's watcher waits for, no longer ends the process.
 #[derive(Debug)]
@@ -65,6 +67,13 @@ pub async fn drain(
     };
     if !clean {
         tracing::warn!(requests = gateway.load.requests(), "drain was cut short");
+        gateway.set_phase(Phase::Stopping);
+        let told = async {
+            while gateway.load.requests() > 0 {
+                sleep(LOOK).await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, told).await;
     }
     http.stop(clean).await;
     clean

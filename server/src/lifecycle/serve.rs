@@ -105,7 +105,7 @@ impl From<String> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let code = match error {
-            StartError::Keyring(_) => CONFIGURATION,
+            StartError::Keyring(_) | StartError::Declared(_) => CONFIGURATION,
             _ => FAILED,
         };
         Self {

@@ -82,6 +82,40 @@ impl Declared {
         }
     }
 
+    /// What of this is in the store too: one name, or one secret, would then stand for two rows.
+    ///
+    /// # Errors
+    /// What to do about the first.
+    pub fn check_against<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a KeyRecord> + Clone,
+        accounts: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), String> {
+        for key in &self.keys {
+            let (name, place) = (&key.name, &self.place);
+            if keys.clone().any(|k| k.name == *name && k.id != key.id) {
+                return Err(format!(
+                    "key {name} of {place} is also in the store; choose another name there"
+                ));
+            }
+            if let Some(other) = keys.clone().find(|k| k.hash == key.hash && k.id != key.id) {
+                let other = &other.name;
+                return Err(format!(
+                    "key {name} of {place} has the secret of the stored key {other}; give it its own"
+                ));
+            }
+        }
+        for stored in accounts {
+            if self.account(stored).is_some() {
+                return Err(format!(
+                    "account {stored} of {} is also in the store; choose another name there",
+                    self.place
+                ));
+            }
+        }
+        Ok(())
+    }
+
     #[must_use]
     pub fn key(&self, name: &str) -> Option<&KeyRecord> {
         self.keys.iter().find(|key| key.name == name)

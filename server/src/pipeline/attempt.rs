@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use smallvec::SmallVec;
 use troupe_core::AccountId;
-use troupe_core::account::{AccountAsk, Verdict};
+use troupe_core::account::{AccountAsk, Report, Verdict};
 use troupe_upstream::{
     AnswerBody, Body, Facts, Retry, SendError, UpstreamAnswer, UpstreamRequest, classify, headers,
     is_relayable, retryable, send,
@@ -30,6 +30,8 @@ use super::failure::{Failure, Whole};
 use crate::error::Problem;
 use crate::plan::Plan;
 
+/// For a body that is passed through as its client sends it, and its answer.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(3_600);
 /// How long an answer waits for an account's actor that is busy.
 const KNOWN_WITHIN: Duration = Duration::from_millis(100);
 
@@ -174,12 +176,15 @@ pub async fn run(
 async fn blame(exchange: &mut Exchange, verdict: Verdict) {
     let is_fault = !matches!(verdict, Verdict::RequestFault | Verdict::Unknown);
     let account = exchange.account().filter(|_| is_fault).cloned();
-    exchange.release(verdict);
-    if let Some(account) = account {
-        // Whatever is asked after the report is answered after it was taken in.
-        let after = account.handle.ask(AccountAsk::Lease { model: None });
-        let _ = tokio::time::timeout(KNOWN_WITHIN, after).await;
-    }
+    let Some(account) = account else {
+        return exchange.release(verdict);
+    };
+    let model = exchange.record.model.clone();
+    exchange.release(Verdict::Unknown);
+    let noted = account
+        .handle
+        .ask(AccountAsk::Note(Report { model, verdict }));
+    let _ = tokio::time::timeout(KNOWN_WITHIN, noted).await;
 }
 
 /// Is there an account that was not tried yet?
@@ -223,16 +228,17 @@ async fn once(exchange: &mut Exchange, ask: &mut Ask<'_>, plan: &Plan) -> Result
             })
         }
     };
+    let limit = match &body {
+        // The time of an upload is its client's, not the upstream's.
+        Body::Stream { .. } => plan.silence.response.max(UPLOAD_WITHIN),
+        _ if ask.stream => plan.silence.first_event,
+        _ => plan.silence.response,
+    };
     let request = UpstreamRequest {
         method: ask.method.clone(),
         target,
         headers: headers::up(ask.headers, &route.headers),
         body,
-    };
-    let limit = if ask.stream {
-        plan.silence.first_event
-    } else {
-        plan.silence.response
     };
     let began = Instant::now();
     let opened = tokio::time::timeout(limit, open(&worker, request)).await;

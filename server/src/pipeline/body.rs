@@ -4,7 +4,7 @@
 //! of the rest was thrown away, so that a client that writes first and reads later sees the 413; memory is counted for
 //! what has arrived, so that a length that is only declared takes nobody else's.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
@@ -18,6 +18,8 @@ use crate::load::BodyPermit;
 
 /// Longest silence while a body is awaited.
 const SILENCE: Duration = Duration::from_secs(60);
+/// A body slower than this on the whole, once the silence is used up, is given up.
+const SLOWEST_BYTES_PER_S: u64 = 4 * 1024;
 /// How much beyond the limit is read and thrown away, in multiples of the limit, and for how long.
 const DISCARD: u64 = 3;
 const DISCARD_FOR: Duration = Duration::from_secs(30);
@@ -53,7 +55,8 @@ pub async fn read(
         discard(&mut payload, limit).await;
         return Err(full());
     };
-    let Some(first) = next(&mut payload).await? else {
+    let began = Instant::now();
+    let Some(first) = next(&mut payload, SILENCE).await? else {
         return Ok((Bytes::new(), permit));
     };
     if !permit.grow_to(first.len() as u64) {
@@ -68,7 +71,7 @@ pub async fn read(
         usize::try_from(declared.unwrap_or(FIRST_BYTES).min(4 << 20)).unwrap_or_default(),
     );
     whole.extend_from_slice(&first);
-    while let Some(chunk) = next(&mut payload).await? {
+    while let Some(chunk) = next(&mut payload, patience(began, whole.len())).await? {
         let length = (whole.len() + chunk.len()) as u64;
         if length > limit {
             discard(&mut payload, limit).await;
@@ -83,11 +86,17 @@ pub async fn read(
     Ok((whole.freeze(), permit))
 }
 
-async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Problem> {
+/// How long the next chunk may take: a trickle that never pauses is as bad as a silence.
+fn patience(began: Instant, length: usize) -> Duration {
+    let earned = Duration::from_secs(length as u64 / SLOWEST_BYTES_PER_S);
+    SILENCE.min((SILENCE + earned).saturating_sub(began.elapsed()))
+}
+
+async fn next(payload: &mut Payload, within: Duration) -> Result<Option<Bytes>, Problem> {
     // No timer for what is already there.
     let chunk = match payload.next().now_or_never() {
         Some(chunk) => chunk,
-        None => tokio::time::timeout(SILENCE, payload.next())
+        None => tokio::time::timeout(within, payload.next())
             .await
             .map_err(|_| Problem::Invalid("the request body did not arrive in time".into()))?,
     };
@@ -109,4 +118,19 @@ async fn discard(payload: &mut Payload, limit: u64) {
         }
     };
     let _ = tokio::time::timeout(DISCARD_FOR, thrown_away).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_earned_by_bytes() {
+        let now = Instant::now();
+        let ago = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
+        assert!(patience(now, 0) > Duration::from_secs(59));
+        assert!(patience(ago(30), 30) <= Duration::from_secs(30));
+        assert_eq!(patience(ago(61), 61), Duration::ZERO);
+        assert!(patience(ago(600), 32 << 20) > Duration::from_secs(59));
+    }
 }

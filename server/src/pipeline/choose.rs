@@ -98,7 +98,7 @@ async fn ask(account: &Arc<ActiveAccount>, model: Option<&str>) -> Result<Lease,
             slot,
         }),
         Ok(AccountReply::Refused(why)) => Err(why),
-        Ok(AccountReply::Tested(_)) | Err(_) => Err(Unavailable::Gone),
+        Ok(AccountReply::Tested(_) | AccountReply::Noted) | Err(_) => Err(Unavailable::Gone),
     }
 }
 

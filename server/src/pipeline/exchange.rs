@@ -109,6 +109,7 @@ impl Exchange {
         self.record.account = Some(lease.account.id);
         self.record.account_name = Some(Arc::clone(&lease.account.name));
         self.record.upstream_status = None;
+        self.record.upstream_request_id = None;
         self.lease = Some(lease);
     }
 

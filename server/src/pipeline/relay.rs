@@ -20,6 +20,7 @@ use troupe_upstream::AnswerBody;
 
 use super::attempt::FirstEvents;
 use super::exchange::Exchange;
+use crate::gateway::Phase;
 use crate::plan::Silence;
 use crate::worker::{Watched, Worker};
 
@@ -109,8 +110,8 @@ impl MessageBody for Relay {
 }
 
 impl Watched for Shared {
-    fn tick(&self, now_ms: u64, draining: bool) {
-        let wake = self.0.borrow_mut().tick(now_ms, draining);
+    fn tick(&self, now_ms: u64, phase: Phase) {
+        let wake = self.0.borrow_mut().tick(now_ms, phase);
         if let Some(waker) = wake {
             waker.wake();
         }

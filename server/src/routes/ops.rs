@@ -69,7 +69,7 @@ pub fn readiness(gateway: &Gateway) -> (StatusCode, Readiness) {
         _ if gateway.directory.tree().is_lost() => ReadyState::Draining,
         Phase::Ready if accounts == CheckState::Ok => ReadyState::Ready,
         Phase::Ready => ReadyState::Degraded,
-        Phase::Draining => ReadyState::Draining,
+        Phase::Draining | Phase::Stopping => ReadyState::Draining,
     };
     let code = if status.serves() {
         StatusCode::OK

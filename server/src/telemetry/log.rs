@@ -55,7 +55,7 @@ fn filter(log: &Log) -> EnvFilter {
         LogLevel::Debug => "debug",
         LogLevel::Trace => "trace",
     };
-    // The frameworks' own chatter is a level quieter than ours.
-    let default = format!("{level},actix_server=warn,actix_web=warn,sled=warn");
+    // The frameworks' own chatter is a level quieter than ours; what a parser refuses is any stranger's to send.
+    let default = format!("{level},actix_server=warn,actix_web=warn,actix_http=off,sled=warn");
     EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default))
 }

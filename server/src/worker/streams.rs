@@ -12,8 +12,8 @@ use crate::gateway::{Gateway, Phase};
 
 /// A stream that wants to be looked after.
 pub trait Watched {
-    /// Called every tick with the time in ms (monotonic) and whether the process drains.
-    fn tick(&self, now_ms: u64, draining: bool);
+    /// Called every tick with the time in ms (monotonic) and the phase of the process.
+    fn tick(&self, now_ms: u64, phase: Phase);
 }
 
 /// The open streams of one worker.
@@ -79,7 +79,7 @@ impl Streams {
     pub(super) fn tick(&self, gateway: &Gateway) {
         let now_ms = gateway.directory.clock().now().mono_ms;
         self.now_ms.set(now_ms);
-        let draining = gateway.phase() == Phase::Draining;
+        let phase = gateway.phase();
         let mut place = 0;
         loop {
             let stream = match self.open.borrow().get(place) {
@@ -87,7 +87,7 @@ impl Streams {
                 None => return,
             };
             if let Some(stream) = stream {
-                stream.tick(now_ms, draining);
+                stream.tick(now_ms, phase);
             }
             place += 1;
         }

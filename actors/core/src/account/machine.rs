@@ -3,7 +3,7 @@
 //! Invariant: one probe at a time, whoever asks; a request fault never changes an account; a platform fault never
 //! takes one out; no cool-down is longer than [`MAX_COOL_DOWN_MS`]; what is learnt is saved, latest state last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -17,8 +17,8 @@ use crate::id::AccountId;
 use crate::machine::{Input, Machine, Ticket, Turn};
 use crate::time::Now;
 
-/// Longest pause that an upstream's header can cause (a week's window and a day of slack).
-pub const MAX_COOL_DOWN_MS: u64 = 8 * 24 * 3_600_000;
+/// Longest pause that an upstream can cause: a spend limit that is lifted with the next month.
+pub const MAX_COOL_DOWN_MS: u64 = 32 * 24 * 3_600_000;
 /// Pause after a 429 that does not say how long.
 const DEFAULT_COOL_DOWN_MS: u64 = 30_000;
 /// How long a 403 or 404 for a model, or a platform fault, makes an account the second choice.
@@ -27,6 +27,8 @@ const AVOID_ACCOUNT_MS: u64 = 5_000;
 /// Pauses between probes of a rejected credential.
 const PROBE_FIRST_MS: u64 = 60_000;
 const PROBE_MOST_MS: u64 = 3_600_000;
+/// Changes that may wait for a slow store; the oldest go first.
+const MAX_UNSAVED: usize = 64;
 /// Bound on remembered cool-downs; the soonest to end goes first.
 const MAX_COOL_DOWNS: usize = 64;
 
@@ -102,6 +104,8 @@ pub enum AccountAsk {
     Test,
     /// The gate's debit failed: a slot, or why not.
     Lease { model: Option<Arc<str>> },
+    /// A fault that must be known before its request goes on; answered when it is taken in.
+    Note(Report),
 }
 
 /// Why a lease is refused.
@@ -112,6 +116,7 @@ pub enum AccountReply {
     Tested(Probe),
     Leased(SlotGuard),
     Refused(Refused),
+    Noted,
 }
 
 /// Facts told to an account.
@@ -149,6 +154,10 @@ pub struct Account {
     cooldowns: Vec<CoolDown>,
     asking: Vec<Ticket>,
     probing: bool,
+    probe_is_stale: bool,
+    saving: bool,
+    /// Changes to be told with the next saves.
+    unsaved: VecDeque<Option<EventKind>>,
     probe_tries: u32,
     probe_at_ms: Option<u64>,
 }
@@ -174,6 +183,9 @@ impl Account {
             cooldowns,
             asking: Vec::new(),
             probing: false,
+            probe_is_stale: false,
+            saving: false,
+            unsaved: VecDeque::new(),
             probe_tries: 0,
             probe_at_ms,
         }
@@ -200,7 +212,26 @@ impl Account {
         self.save(now, Some(change), turn);
     }
 
-    fn save(&self, now: Now, change: Option<EventKind>, turn: &mut Turn<Self>) {
+    /// Publishes, and saves after what is being saved: the latest state is written last.
+    fn save(&mut self, now: Now, change: Option<EventKind>, turn: &mut Turn<Self>) {
+        turn.publish();
+        if change.is_some() || !matches!(self.unsaved.back(), Some(None)) {
+            self.unsaved.push_back(change);
+        }
+        if self.unsaved.len() > MAX_UNSAVED {
+            self.unsaved.pop_front();
+        }
+        self.save_next(now, turn);
+    }
+
+    fn save_next(&mut self, now: Now, turn: &mut Turn<Self>) {
+        if self.saving {
+            return;
+        }
+        let Some(change) = self.unsaved.pop_front() else {
+            return;
+        };
+        self.saving = true;
         let state = AccountState {
             id: self.record.id,
             health: self.health.clone(),
@@ -212,7 +243,6 @@ impl Account {
                 .collect(),
             updated_ms: now.unix_ms,
         };
-        turn.publish();
         turn.effect(AccountEffect::Save { state, change });
     }
 
@@ -281,6 +311,13 @@ impl Account {
 
     fn probed(&mut self, now: Now, probe: &Probe, turn: &mut Turn<Self>) {
         self.probing = false;
+        if std::mem::take(&mut self.probe_is_stale) {
+            // It was about a credential that is not ours any more.
+            if !self.asking.is_empty() {
+                self.probe(turn);
+            }
+            return;
+        }
         match probe {
             Probe::Ok { .. } if matches!(self.health, Health::Rejected { .. }) => {
                 // A credential that probes well but was refused in use comes back ever more slowly.
@@ -351,13 +388,21 @@ impl Machine for Account {
             Input::Ask(ticket, AccountAsk::Lease { model }) => {
                 turn.reply(ticket, self.lease(now, model.as_deref()))
             }
+            Input::Ask(ticket, AccountAsk::Note(report)) => {
+                self.report(now, report, turn);
+                turn.reply(ticket, AccountReply::Noted);
+            }
             Input::Tell(AccountTell::Reports(reports)) => {
                 reports.into_iter().for_each(|r| self.report(now, r, turn))
             }
             Input::Tell(AccountTell::Update(update)) => self.update(now, *update, turn),
             Input::Tell(AccountTell::Revive) => self.revive(now, turn),
             Input::Done(AccountDone::Probed(probe)) => self.probed(now, &probe, turn),
-            Input::Done(AccountDone::Saved) => {}
+            Input::Done(AccountDone::Saved) => {
+                self.saving = false;
+                self.save_next(now, turn);
+            }
+            Input::Left(ticket) => self.asking.retain(|&waiting| waiting != ticket),
             Input::Wake => {
                 if self.probe_at_ms.is_some_and(|at| at <= now.mono_ms) {
                     self.probe(turn);
@@ -400,6 +445,7 @@ impl Account {
         self.credential = credential;
         turn.publish();
         if renewed {
+            self.probe_is_stale = self.probing;
             self.revive(now, turn);
         }
     }

@@ -287,6 +287,11 @@ impl Machine for Key {
             Input::Tell(KeyTell::Update(record)) => self.update(now, record, turn),
             Input::Tell(KeyTell::SlotFreed) => self.serve(now, turn),
             Input::Done(done) => self.done(now, &done, turn),
+            Input::Left(ticket) => {
+                self.queue.retain(|&(waiting, _)| waiting != ticket);
+                self.flushing.retain(|&waiting| waiting != ticket);
+                self.serve(now, turn);
+            }
             Input::Wake => self.serve(now, turn),
         }
         self.save(now, turn);

@@ -25,6 +25,7 @@ use troupe_wire::usage::UsageScanner;
 use super::super::exchange::Exchange;
 use super::super::observe::{self, JsonUsage};
 use super::{Cut, MAX_HELD};
+use crate::gateway::Phase;
 use crate::plan::Silence;
 use crate::worker::Worker;
 
@@ -311,7 +312,7 @@ impl State {
     }
 
     /// Once a tick: timeouts, keep-alives, and the upstream of a client that does not read. Returns whom to wake.
-    pub(super) fn tick(&mut self, now_ms: u64, draining: bool) -> Option<Waker> {
+    pub(super) fn tick(&mut self, now_ms: u64, phase: Phase) -> Option<Waker> {
         let unread_ms = match self.waiting {
             true => 0,
             false => now_ms.saturating_sub(self.last_polled_ms),
@@ -339,7 +340,8 @@ impl State {
             );
             return self.waker.take();
         }
-        if draining && silent_ms >= self.silence.drain_idle_ms {
+        let drained = phase == Phase::Draining && silent_ms >= self.silence.drain_idle_ms;
+        if drained || phase == Phase::Stopping {
             self.cut(
                 "ended by the drain of the gateway",
                 "api_error",

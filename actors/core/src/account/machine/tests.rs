@@ -217,8 +217,9 @@ fn a_new_credential_ends_a_pause_for_good() {
         ..record()
     };
     let update = AccountTell::Update(Box::new((renewed, credential())));
-    let turn = step(&mut account, now, Input::Tell(update));
+    step(&mut account, now, Input::Tell(update));
     assert_eq!(account.view().available(None, 0), Ok(()));
+    let turn = step(&mut account, now, Input::Done(AccountDone::Saved));
     let saved = turn.effects.iter().any(
         |effect| matches!(effect, AccountEffect::Save { state, .. } if state.cooldowns.is_empty()),
     );
@@ -245,6 +246,70 @@ fn a_lease_is_refused_when_full() {
     assert!(matches!(
         second.replies[..],
         [(_, AccountReply::Refused(Unavailable::Full))]
+    ));
+}
+
+#[test]
+fn one_save_at_a_time_and_the_latest_state_last() {
+    let now = Now::default();
+    let mut account = account();
+    let saves = |turn: &Turn<Account>| {
+        let save = |e: &AccountEffect| matches!(e, AccountEffect::Save { .. });
+        turn.effects.iter().filter(|e| save(e)).count()
+    };
+    let verdict = |for_ms| Verdict::Throttled {
+        for_ms: Some(for_ms),
+        scope: Scope::Account,
+    };
+    assert_eq!(saves(&report(&mut account, now, verdict(5_000))), 1);
+    assert_eq!(saves(&report(&mut account, now, verdict(9_000))), 0);
+    assert_eq!(
+        saves(&step(&mut account, now, Input::Tell(AccountTell::Revive))),
+        0
+    );
+    let last = step(&mut account, now, Input::Done(AccountDone::Saved));
+    assert!(
+        matches!(&last.effects[..], [AccountEffect::Save { state, .. }] if state.cooldowns.is_empty())
+    );
+    assert_eq!(
+        saves(&step(&mut account, now, Input::Done(AccountDone::Saved))),
+        0
+    );
+}
+
+#[test]
+fn a_probe_of_the_old_credential_says_nothing_of_the_new_one() {
+    let now = Now::default();
+    let mut account = account();
+    step(&mut account, now, Input::Ask(Ticket(1), AccountAsk::Test));
+    let renewed = AccountRecord {
+        sealed: vec![2],
+        ..record()
+    };
+    step(
+        &mut account,
+        now,
+        Input::Tell(AccountTell::Update(Box::new((renewed, credential())))),
+    );
+    let rejected = || Probe::Rejected {
+        status: 401,
+        message: String::new(),
+    };
+    let turn = step(
+        &mut account,
+        now,
+        Input::Done(AccountDone::Probed(rejected())),
+    );
+    assert!(turn.replies.is_empty() && matches!(turn.effects[..], [AccountEffect::Probe(_)]));
+    assert_eq!(account.view().health, Health::Active);
+    let turn = step(
+        &mut account,
+        now,
+        Input::Done(AccountDone::Probed(rejected())),
+    );
+    assert!(matches!(
+        turn.replies[..],
+        [(Ticket(1), AccountReply::Tested(Probe::Rejected { .. }))]
     ));
 }
 
