@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::process::{self, Process, until};
-use crate::serve::{ACCOUNT, Ask, ENDS_WITHIN, Place, READY_WITHIN};
+use crate::serve::{ACCOUNT, Ask, ENDS_WITHIN, KEY, Place, READY_WITHIN};
 
 #[test]
 fn the_first_start_prints_a_key_once_and_later_ones_its_prefix() {
@@ -227,4 +227,22 @@ pub fn generated_key(text: &str) -> String {
         .find(is_key)
         .unwrap_or_else(|| panic!("no key in:\n{text}"))
         .to_owned()
+}
+
+#[test]
+fn a_name_or_secret_in_file_and_store_is_refused() {
+    let place = Place::with("");
+    let secret = place.key("same");
+    for (declared, why) in [
+        (format!("name: same, secret: {KEY}"), "key same of"),
+        (
+            format!("name: other, secret: {secret}"),
+            "has the secret of the stored key same",
+        ),
+    ] {
+        let account = place.account("scripted", ACCOUNT);
+        place.configure(&format!("{account}keys: [{{ {declared} }}]\n"));
+        let error = place.run("serve").error(64);
+        assert!(error.contains(why) && !error.contains(&secret), "{error}");
+    }
 }
