@@ -42,13 +42,13 @@ build: admin
 test: ## install what the tests need and run every test of every crate
 	tests/install
 	@$(MAKE) --no-print-directory build
+	$(CARGO) test --locked --workspace --doc --quiet
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  $(CARGO) nextest run --locked --workspace; \
 	else \
 	  echo "cargo-nextest is not there: running the tests with cargo test."; \
 	  $(CARGO) test --locked --workspace --bins --lib --tests; \
 	fi
-	$(CARGO) test --locked --workspace --doc --quiet
 
 lint: ## formatting, clippy with warnings as errors, dependency rules
 	$(CARGO) fmt --all -- --check
