@@ -8,6 +8,7 @@
 mod admin;
 mod api;
 mod clock;
+mod codes;
 mod connection;
 mod http;
 mod journal;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::codes::PendingCodes;
 use crate::journal::Journal;
 use crate::resources::Resources;
 use crate::scenario::Scenario;
@@ -14,6 +15,7 @@ pub(crate) struct State {
     pub(crate) journal: Journal,
     script: Mutex<VecDeque<Scenario>>,
     resources: Mutex<Resources>,
+    codes: Mutex<PendingCodes>,
     serial: AtomicU64,
     connections: AtomicU64,
 }
@@ -25,6 +27,7 @@ impl State {
             config,
             script: Mutex::default(),
             resources: Mutex::default(),
+            codes: Mutex::default(),
             serial: AtomicU64::new(0),
             connections: AtomicU64::new(0),
         }
@@ -38,6 +41,11 @@ impl State {
         self.resources
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Codes that the token endpoint accepts.
+    pub(crate) fn codes(&self) -> MutexGuard<'_, PendingCodes> {
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that was not given before, from 1.
