@@ -1,6 +1,7 @@
 //! Account actors: one per account, alive as long as the account exists.
 
 mod effects;
+mod set;
 
 use std::sync::Arc;
 
@@ -8,16 +9,20 @@ use arc_swap::ArcSwap;
 use troupe_core::AccountId;
 use troupe_core::account::{Account, AccountView};
 use troupe_core::gate::Slots;
+use troupe_core::standing::Standing;
 
 use crate::shell::Handle;
 
 pub(crate) use effects::AccountEffects;
+pub use set::AccountSet;
 
 /// A running account: its gate and its handle.
 #[derive(Debug)]
 pub struct ActiveAccount {
     pub id: AccountId,
     pub name: Arc<str>,
+    /// What ranking reads first.
+    pub standing: Arc<Standing>,
     pub view: Arc<ArcSwap<AccountView>>,
     pub slots: Arc<Slots>,
     pub handle: Handle<Account>,

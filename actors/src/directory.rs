@@ -17,15 +17,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use tokio::sync::Notify;
+use troupe_core::account::AccountAsk;
 use troupe_core::key::KeyAsk;
-use troupe_core::port::{Prober, Stores};
+use troupe_core::port::{Prober, Stores, TokenKeeper};
 use troupe_core::recorder::{Recorder, RecorderAsk};
 use troupe_core::{KeyHash, KeyId, SessionKey};
 
-use crate::account::ActiveAccount;
+use crate::account::AccountSet;
 use crate::key::KeyEntry;
 use crate::recorder::{ActiveRecorder, RecorderEffects};
-use crate::session::ActiveSession;
+use crate::session::{ActiveSession, Affinities};
 use crate::shell::{Clock, Depth, Gone, Seed, spawn};
 use crate::tree::{Room, Tree};
 
@@ -40,6 +42,8 @@ pub struct DirectoryConfig {
     pub key_idle: Duration,
     pub session_idle: Duration,
     pub max_sessions: usize,
+    /// Sessions whose account is remembered, active or not.
+    pub max_affinities: u64,
     pub affinity_ttl: Duration,
     pub log_retention: Duration,
 }
@@ -51,6 +55,7 @@ impl Default for DirectoryConfig {
             key_idle: Duration::from_secs(900),
             session_idle: Duration::from_secs(900),
             max_sessions: 100_000,
+            max_affinities: 100_000,
             affinity_ttl: Duration::from_secs(3_600),
             log_retention: Duration::from_secs(30 * 86_400),
         }
@@ -85,21 +90,29 @@ impl Hasher for Spread {
 pub struct Directory {
     tree: Tree,
     stores: Stores,
-    prober: ProberRef,
+    outside: Outside,
     config: DirectoryConfig,
     keys: ArcSwap<KeyMap>,
-    accounts: ArcSwap<Vec<Arc<ActiveAccount>>>,
+    accounts: ArcSwap<AccountSet>,
+    /// Told when an account's slot is given back while somebody waits.
+    freed: Arc<Notify>,
     sessions: DashMap<SessionKey, Arc<ActiveSession>>,
+    affinities: Affinities,
     recorder: ActiveRecorder,
     /// Serialises changes of the snapshots; never taken by a request.
     changing: std::sync::Mutex<()>,
 }
 
-struct ProberRef(Arc<dyn Prober>);
+/// What accounts ask of the world besides the store.
+#[derive(Clone)]
+pub struct Outside {
+    pub prober: Arc<dyn Prober>,
+    pub keeper: Arc<dyn TokenKeeper>,
+}
 
-impl std::fmt::Debug for ProberRef {
+impl std::fmt::Debug for Outside {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Prober")
+        f.write_str("Outside")
     }
 }
 
@@ -109,18 +122,26 @@ impl Directory {
     pub fn start(
         tree: Tree,
         stores: Stores,
-        prober: Arc<dyn Prober>,
+        outside: Outside,
         config: DirectoryConfig,
     ) -> Arc<Self> {
         let recorder = start_recorder(&tree, &stores, config);
+        let affinities = Affinities::start(
+            Arc::clone(&stores.sessions),
+            &tree.io,
+            config.max_affinities,
+            config.affinity_ttl,
+        );
         Arc::new(Self {
             tree,
             stores,
-            prober: ProberRef(prober),
+            outside,
             config,
             keys: ArcSwap::default(),
             accounts: ArcSwap::default(),
+            freed: Arc::default(),
             sessions: DashMap::new(),
+            affinities,
             recorder,
             changing: std::sync::Mutex::new(()),
         })
@@ -134,6 +155,12 @@ impl Directory {
     #[must_use]
     pub fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// Told when an account's slot is given back while somebody waits for one.
+    #[must_use]
+    pub fn freed(&self) -> &Notify {
+        &self.freed
     }
 
     #[must_use]
@@ -171,7 +198,9 @@ impl Directory {
             key.entry.close();
             key.handle.stop().await;
         }
+        self.affinities.flush().await;
         for account in self.accounts.load().iter() {
+            let _ = account.handle.ask(AccountAsk::Flush).await;
             account.handle.stop().await;
         }
         let _ = self.recorder.handle.ask(RecorderAsk::Flush).await;

@@ -37,6 +37,27 @@ pub enum EventKind {
         from: String,
         to: String,
     },
+    /// Somebody logged in, or an import brought tokens.
+    AccountLoggedIn {
+        id: AccountId,
+        name: String,
+        generation: u64,
+    },
+    TokenRenewed {
+        id: AccountId,
+        generation: u64,
+    },
+    /// Another node had renewed it.
+    TokenAdopted {
+        id: AccountId,
+        generation: u64,
+    },
+    TokenRenewalFailed {
+        id: AccountId,
+        /// `refused`, `postponed`, `unknown`.
+        outcome: String,
+        reason: String,
+    },
     KeyCreated {
         id: KeyId,
         name: String,

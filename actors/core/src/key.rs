@@ -6,4 +6,6 @@ mod record;
 pub use machine::{
     Key, KeyAsk, KeyDone, KeyEffect, KeyLedger, KeyReply, KeyTell, KeyView, Refusal, Settlement,
 };
-pub use record::{Endpoints, KeyLimits, KeyRecord, KeyTotals, ResourceScope};
+pub use record::{
+    AccountBinding, Endpoints, HashScheme, KeyLimits, KeyRecord, KeyTotals, ResourceScope,
+};

@@ -10,11 +10,14 @@ pub mod gate;
 pub mod id;
 pub mod key;
 pub mod machine;
+pub mod models;
 pub mod port;
 pub mod record;
 pub mod recorder;
 pub mod routing;
+pub mod schedule;
 pub mod session;
+pub mod standing;
 pub mod time;
 
 pub use id::{AccountId, KeyHash, KeyId, RequestId, SessionKey};

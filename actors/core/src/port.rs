@@ -7,9 +7,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::account::{AccountRecord, AccountState};
+use secrecy::SecretString;
+
+use crate::account::{
+    AccountRecord, AccountState, AccountView, Auth, Probe, ProbeKind, Renewal, Renewed, TokenRow,
+};
 use crate::event::DomainEvent;
-use crate::id::{AccountId, KeyId};
+use crate::id::{AccountId, KeyId, SessionKey};
 use crate::key::{KeyRecord, KeyTotals};
 use crate::record::RequestRecord;
 
@@ -53,12 +57,44 @@ pub trait AccountStore: Send + Sync {
         expect: Expect,
         event: DomainEvent,
     ) -> PortFuture<'_, AccountRecord>;
-    /// Removes the account and its state. `Conflict` when there is none.
+    /// Removes the account, its state and its tokens. `Conflict` when there is none.
     fn remove(&self, id: AccountId, event: DomainEvent) -> PortFuture<'_, ()>;
-    /// Learnt states (health, cool-downs) of all accounts, declared ones included.
+    /// Learnt states (health, pauses, counters) of all accounts, declared ones included.
     fn states(&self) -> PortFuture<'_, Vec<AccountState>>;
     /// Last write wins: state is soft and small.
-    fn save_state(&self, state: AccountState, event: Option<DomainEvent>) -> PortFuture<'_, ()>;
+    fn save_state(&self, state: AccountState, events: Vec<DomainEvent>) -> PortFuture<'_, ()>;
+    /// The tokens of all accounts, declared ones included.
+    fn tokens(&self) -> PortFuture<'_, Vec<TokenRow>>;
+    fn token(&self, id: AccountId) -> PortFuture<'_, Option<TokenRow>>;
+    /// Compare-and-set of an account's tokens (`version` is set by the store), with the event in one transaction.
+    /// `Conflict` when the row is not as expected. The account's own row need not exist: declared accounts have tokens.
+    fn put_token(
+        &self,
+        row: TokenRow,
+        expect: Expect,
+        event: Option<DomainEvent>,
+    ) -> PortFuture<'_, TokenRow>;
+}
+
+/// Which account a session was served by, as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SessionRow {
+    pub session: SessionKey,
+    pub account: AccountId,
+    /// Tokens of it that the account's upstream has cached, as of the last answer.
+    pub cached_tokens: u64,
+    /// The preference ends then (ms since the Unix epoch).
+    pub until_ms: u64,
+}
+
+/// Affinities, so that sessions find their prompt cache after a restart.
+pub trait SessionStore: Send + Sync {
+    /// Last write of a session wins. Durable on return, as all writes.
+    fn save(&self, rows: Vec<SessionRow>) -> PortFuture<'_, ()>;
+    /// Rows that have not ended, the latest to end first, at most `limit`.
+    fn load(&self, now_ms: u64, limit: usize) -> PortFuture<'_, Vec<SessionRow>>;
+    /// Drops rows that have ended; returns how many.
+    fn prune(&self, now_ms: u64) -> PortFuture<'_, usize>;
 }
 
 /// Gateway keys.
@@ -121,6 +157,7 @@ pub struct Stores {
     pub accounts: Arc<dyn AccountStore>,
     pub keys: Arc<dyn KeyStore>,
     pub resources: Arc<dyn ResourceStore>,
+    pub sessions: Arc<dyn SessionStore>,
     pub meta: Arc<dyn MetaStore>,
     pub events: Arc<dyn EventStore>,
     pub log: Arc<dyn LogStore>,
@@ -134,11 +171,24 @@ impl std::fmt::Debug for Stores {
 
 /// Asks an upstream whether an account's credential works.
 pub trait Prober: Send + Sync {
-    /// Never an error: what cannot be found out is [`crate::account::Probe::Inconclusive`].
+    /// Never an error: what cannot be found out is [`Probe::Inconclusive`].
     fn probe(
         &self,
-        account: Arc<crate::account::AccountView>,
-    ) -> Pin<Box<dyn Future<Output = crate::account::Probe> + Send + '_>>;
+        account: Arc<AccountView>,
+        auth: Auth,
+        kind: ProbeKind,
+    ) -> Pin<Box<dyn Future<Output = Probe> + Send + '_>>;
+}
+
+/// Renews an account's tokens: the exclusive part, from the intent in the store to the new generation in the store.
+pub trait TokenKeeper: Send + Sync {
+    /// Never an error: what happened is one of [`Renewed`]. Ends within a minute.
+    fn renew(
+        &self,
+        account: Arc<AccountView>,
+        client_secret: Option<SecretString>,
+        order: Renewal,
+    ) -> Pin<Box<dyn Future<Output = Renewed> + Send + '_>>;
 }
 
 /// One running process of the gateway.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::Auth;
 use crate::id::{AccountId, KeyId, RequestId};
+use crate::routing::Choice;
 
 /// Tokens by class, as the upstream reported them (or estimated, see [`RequestRecord::estimated`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +97,16 @@ impl Outcome {
     }
 }
 
+/// An attempt that another one followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedAttempt {
+    pub account: Arc<str>,
+    pub auth: Auth,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub status: Option<u16>,
+    pub error: String,
+}
+
 /// One row of the request log. Durations in microseconds, times in milliseconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RequestRecord {
@@ -116,12 +128,26 @@ pub struct RequestRecord {
     pub session: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub model: Option<Arc<str>>,
+    /// Which of the account's credentials.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub auth: Option<Auth>,
+    /// Why this account.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub choice: Option<Choice>,
     pub attempts: u8,
+    /// Attempts that failed before the one that `account` names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<FailedAttempt>,
+    /// The session came from another account, where it had so many tokens cached.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub moved_tokens: Option<u64>,
     #[serde(default, skip_serializing_if = "TokenUsage::is_zero")]
     pub usage: TokenUsage,
     /// The usage is an estimate, because the upstream's final count never came.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cost_micro_usd: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub first_event_us: Option<u64>,
     /// Time spent in the gateway itself before the first upstream call and between attempts.
@@ -151,9 +177,14 @@ impl RequestRecord {
             account_name: None,
             session: None,
             model: None,
+            auth: None,
+            choice: None,
             attempts: 0,
+            failed: Vec::new(),
+            moved_tokens: None,
             usage: TokenUsage::default(),
             estimated: false,
+            cost_micro_usd: 0,
             first_event_us: None,
             gateway_us: 0,
             duration_us: 0,

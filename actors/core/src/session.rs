@@ -1,95 +1,197 @@
-//! A client session in use: which account it was served by, so that its prompt cache is met again.
+//! A client session in use: which account it was served by, so that its prompt cache is met again, and a web
+//! conversation that waits for the result of a tool.
 //!
-//! Invariant: affinity is a preference, never a pin; it is bounded in time and lives only on this node.
+//! Invariant: affinity is a preference, never a pin, and bounded in time; a paused conversation is taken once, by the
+//! session it belongs to, or let go when its time is over.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::gate::{Entry, EntryGuard};
-use crate::id::AccountId;
-use crate::machine::{Input, Machine, Turn};
+use crate::id::{AccountId, SessionKey};
+use crate::machine::{Input, Machine, Ticket, Turn};
+use crate::port::SessionRow;
 use crate::time::Now;
+
+/// A placement is told anew when less than this share of its time is left.
+const RENEW_AT: u64 = 2;
+
+/// Where a session was served last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Affinity {
+    pub account: AccountId,
+    /// Milliseconds since the Unix epoch.
+    pub until_ms: u64,
+}
 
 /// What requests see of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionView {
-    /// The preferred account and when the preference ends (monotonic ms).
-    pub affinity: Option<(AccountId, u64)>,
+    pub affinity: Option<Affinity>,
 }
 
 impl SessionView {
     #[must_use]
-    pub fn preferred(&self, mono_ms: u64) -> Option<AccountId> {
+    pub fn preferred(&self, unix_ms: u64) -> Option<AccountId> {
         self.affinity
-            .filter(|&(_, until)| until > mono_ms)
-            .map(|(account, _)| account)
+            .filter(|a| a.until_ms > unix_ms)
+            .map(|a| a.account)
+    }
+
+    /// Does a request that `account` has just served have to be told? Not while the session is at home there for a while.
+    #[must_use]
+    pub fn must_tell(&self, account: AccountId, ttl_ms: u64, unix_ms: u64) -> bool {
+        !self
+            .affinity
+            .is_some_and(|a| a.account == account && a.until_ms > unix_ms + ttl_ms / RENEW_AT)
     }
 }
 
-/// Sessions are never asked on the request path; the shell asks them nothing either.
+/// A conversation that waits; what it is made of is its adapter's business. Dropping it lets it go.
+pub struct Paused {
+    pub account: AccountId,
+    pub conversation: Box<dyn Any + Send>,
+}
+
+impl std::fmt::Debug for Paused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Paused")
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug)]
-pub enum SessionAsk {}
+pub enum SessionAsk {
+    /// The conversation that waits, if one does; whoever asks has it.
+    Resume,
+}
+
+impl Clone for SessionAsk {
+    fn clone(&self) -> Self {
+        Self::Resume
+    }
+}
+
+#[derive(Debug)]
+pub enum SessionReply {
+    Resumed(Option<Paused>),
+}
 
 #[derive(Debug)]
 pub enum SessionTell {
     /// A request of this session was served by `account`; `hold` keeps the actor until this is known.
     Placed {
         account: AccountId,
+        /// What the session has cached there.
+        cached_tokens: u64,
         hold: Option<EntryGuard>,
     },
+    /// A conversation waits for at most `for_ms`. One that waited before is let go.
+    Pause { paused: Paused, for_ms: u64 },
 }
 
-/// A session has no effects yet.
 #[derive(Debug)]
-pub enum Never {}
+pub enum SessionEffect {
+    Save(SessionRow),
+}
+
+#[derive(Debug)]
+pub enum SessionDone {
+    Saved,
+}
+
+/// How long things last.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionTimes {
+    /// A placement is preferred so long.
+    pub ttl_ms: u64,
+    /// An unused actor leaves after so long.
+    pub idle_ms: u64,
+}
 
 /// The session actor's core.
 #[derive(Debug)]
 pub struct Session {
+    key: SessionKey,
     view: SessionView,
+    paused: Option<(Paused, u64)>,
     entry: Arc<Entry>,
-    ttl_ms: u64,
-    idle_ms: u64,
+    times: SessionTimes,
     wake_at_ms: u64,
 }
 
 impl Session {
-    /// `ttl_ms`: how long a placement is preferred; `idle_ms`: when an unused actor leaves.
+    /// `known` is what an earlier actor or process knew.
     #[must_use]
-    pub fn new(entry: Arc<Entry>, ttl_ms: u64, idle_ms: u64, now: Now) -> Self {
+    pub fn new(
+        key: SessionKey,
+        known: Option<Affinity>,
+        entry: Arc<Entry>,
+        times: SessionTimes,
+        now: Now,
+    ) -> Self {
         Self {
-            view: SessionView::default(),
+            key,
+            view: SessionView { affinity: known },
+            paused: None,
             entry,
-            ttl_ms,
-            idle_ms,
-            wake_at_ms: now.mono_ms + idle_ms,
+            times,
+            wake_at_ms: now.mono_ms + times.idle_ms,
         }
+    }
+
+    fn placed(&mut self, now: Now, account: AccountId, cached_tokens: u64, turn: &mut Turn<Self>) {
+        let until_ms = now.unix_ms + self.times.ttl_ms;
+        self.view.affinity = Some(Affinity { account, until_ms });
+        turn.publish();
+        turn.effect(SessionEffect::Save(SessionRow {
+            session: self.key,
+            account,
+            cached_tokens,
+            until_ms,
+        }));
+    }
+
+    fn resume(&mut self, ticket: Ticket, turn: &mut Turn<Self>) {
+        let paused = self.paused.take().map(|(paused, _)| paused);
+        turn.reply(ticket, SessionReply::Resumed(paused));
     }
 }
 
 impl Machine for Session {
     type Ask = SessionAsk;
-    type Reply = Never;
+    type Reply = SessionReply;
     type Tell = SessionTell;
-    type Effect = Never;
-    type Done = Never;
+    type Effect = SessionEffect;
+    type Done = SessionDone;
     type View = SessionView;
 
     fn handle(&mut self, now: Now, input: Input<Self>, turn: &mut Turn<Self>) {
+        if self.paused.as_ref().is_some_and(|(_, at)| *at <= now.mono_ms) {
+            self.paused = None;
+        }
         match input {
-            Input::Ask(_, ask) => match ask {},
-            Input::Done(done) => match done {},
-            Input::Tell(SessionTell::Placed { account, hold }) => {
-                self.view.affinity = Some((account, now.mono_ms + self.ttl_ms));
-                turn.publish();
+            Input::Ask(ticket, SessionAsk::Resume) => self.resume(ticket, turn),
+            Input::Tell(SessionTell::Placed {
+                account,
+                cached_tokens,
+                hold,
+            }) => {
+                self.placed(now, account, cached_tokens, turn);
                 drop(hold);
             }
-            Input::Left(_) | Input::Wake => {}
+            Input::Tell(SessionTell::Pause { paused, for_ms }) => {
+                self.paused = Some((paused, now.mono_ms + for_ms));
+            }
+            Input::Done(SessionDone::Saved) | Input::Left(_) | Input::Wake => {}
         }
-        let idle_at = self.entry.touched_ms() + self.idle_ms;
-        if idle_at <= now.mono_ms && self.entry.try_close() {
+        let idle_at = self.entry.touched_ms() + self.times.idle_ms;
+        if idle_at <= now.mono_ms && self.paused.is_none() && self.entry.try_close() {
             turn.stop();
         }
-        self.wake_at_ms = idle_at.max(now.mono_ms + 1_000);
+        let pause_ends = self.paused.as_ref().map_or(u64::MAX, |(_, at)| *at);
+        self.wake_at_ms = idle_at.max(now.mono_ms + 1_000).min(pause_ends);
     }
 
     fn view(&self) -> SessionView {
@@ -106,23 +208,74 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    #[test]
-    fn a_placement_is_preferred_until_it_is_old() {
-        let entry = Entry::new(0);
-        let mut session = Session::new(entry.clone(), 1_000, 5_000, Now::default());
-        let account = AccountId(Uuid::nil());
+    use crate::id::KeyId;
+
+    const ACCOUNT: AccountId = AccountId(Uuid::nil());
+
+    fn session(entry: &Arc<Entry>) -> Session {
+        let key = SessionKey {
+            key: KeyId(Uuid::nil()),
+            session: 7,
+        };
+        let times = SessionTimes {
+            ttl_ms: 1_000,
+            idle_ms: 5_000,
+        };
+        Session::new(key, None, entry.clone(), times, Now::default())
+    }
+
+    fn tell(session: &mut Session, now: Now, tell: SessionTell) -> Turn<Session> {
         let mut turn = Turn::default();
-        let hold = entry.enter(0);
-        session.handle(
-            Now::default(),
-            Input::Tell(SessionTell::Placed { account, hold }),
-            &mut turn,
-        );
+        session.handle(now, Input::Tell(tell), &mut turn);
+        turn
+    }
+
+    #[test]
+    fn a_placement_is_preferred_until_it_is_old_and_saved() {
+        let entry = Entry::new(0);
+        let mut session = session(&entry);
+        let placed = SessionTell::Placed {
+            account: ACCOUNT,
+            cached_tokens: 9,
+            hold: entry.enter(0),
+        };
+        let turn = tell(&mut session, Now::default(), placed);
         assert!(turn.publish && !turn.stop);
-        assert_eq!(session.view().preferred(999), Some(account));
-        assert_eq!(session.view().preferred(1_000), None);
+        let SessionEffect::Save(row) = &turn.effects[0];
+        assert_eq!((row.until_ms, row.cached_tokens), (1_000, 9));
+        let view = session.view();
+        assert_eq!(view.preferred(999), Some(ACCOUNT));
+        assert_eq!(view.preferred(1_000), None);
+        assert!(!view.must_tell(ACCOUNT, 1_000, 499) && view.must_tell(ACCOUNT, 1_000, 500));
         let mut later = Turn::default();
         session.handle(Now::default().plus(5_000), Input::Wake, &mut later);
         assert!(later.stop);
+    }
+
+    #[test]
+    fn a_paused_conversation_is_taken_once_and_not_after_its_time() {
+        let entry = Entry::new(0);
+        let mut session = session(&entry);
+        let pause = || SessionTell::Pause {
+            paused: Paused {
+                account: ACCOUNT,
+                conversation: Box::new(1u8),
+            },
+            for_ms: 100,
+        };
+        let resume = |session: &mut Session, at_ms| {
+            let mut turn = Turn::default();
+            let ask = Input::Ask(Ticket(1), SessionAsk::Resume);
+            session.handle(Now::default().plus(at_ms), ask, &mut turn);
+            let (_, SessionReply::Resumed(paused)) = turn.replies.remove(0);
+            paused.is_some()
+        };
+        tell(&mut session, Now::default(), pause());
+        assert_eq!(session.deadline(), Some(100));
+        assert!(resume(&mut session, 99) && !resume(&mut session, 99));
+        tell(&mut session, Now::default(), pause());
+        assert!(!resume(&mut session, 100));
+        tell(&mut session, Now::default().plus(9_000), pause());
+        assert!(session.paused.is_some(), "an idle session with a pause stays");
     }
 }

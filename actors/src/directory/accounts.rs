@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use troupe_core::AccountId;
 use troupe_core::account::{
-    Account, AccountRecord, AccountState, AccountTell, AccountView, Credential,
+    Account, AccountRecord, AccountState, AccountTell, AccountUpdate, AccountView, LaneState,
+    Secrets, TokenSeed,
 };
 use troupe_core::gate::Slots;
+use troupe_core::standing::Standing;
 
 use super::Directory;
-use crate::account::{AccountEffects, ActiveAccount};
+use crate::account::{AccountEffects, AccountSet, ActiveAccount};
 use crate::shell::{Depth, Gone, Seed, spawn};
 use crate::tree::Room;
 
@@ -19,8 +21,10 @@ use crate::tree::Room;
 #[derive(Clone, Debug)]
 pub struct AccountSeed {
     pub record: AccountRecord,
-    /// The credential, opened.
-    pub credential: Arc<Credential>,
+    /// The secrets, opened.
+    pub secrets: Secrets,
+    /// Its tokens, for a new actor; for one that runs only those that a login or an import brought.
+    pub token: Option<TokenSeed>,
     /// What was learnt before the last stop.
     pub state: Option<AccountState>,
 }
@@ -28,88 +32,100 @@ pub struct AccountSeed {
 impl Directory {
     /// All accounts, by name; a lock-free read.
     #[must_use]
-    pub fn accounts(&self) -> arc_swap::Guard<Arc<Vec<Arc<ActiveAccount>>>> {
+    pub fn accounts(&self) -> arc_swap::Guard<Arc<AccountSet>> {
         self.accounts.load()
     }
 
     #[must_use]
     pub fn account(&self, id: AccountId) -> Option<Arc<ActiveAccount>> {
-        self.accounts.load().iter().find(|a| a.id == id).cloned()
+        self.accounts.load().get(id).cloned()
     }
 
     #[must_use]
     pub fn account_by_name(&self, name: &str) -> Option<Arc<ActiveAccount>> {
-        self.accounts
-            .load()
-            .iter()
-            .find(|a| &*a.name == name)
-            .cloned()
+        let accounts = self.accounts.load();
+        accounts.iter().find(|a| &*a.name == name).cloned()
     }
 
     /// Starts or updates accounts and stops those in `gone`, in one swap. Running requests keep what they hold.
     pub fn put_accounts(self: &Arc<Self>, seeds: Vec<AccountSeed>, gone: &[AccountId]) {
         let _changing = self.change();
-        let mut accounts: Vec<_> = self.accounts.load().as_ref().clone();
-        accounts.retain(|account| {
-            let stays = !gone.contains(&account.id);
-            if !stays {
+        let before = self.accounts.load_full();
+        let mut accounts: Vec<_> = Vec::with_capacity(before.len() + seeds.len());
+        for account in before.iter() {
+            if gone.contains(&account.id) {
                 let handle = account.handle.clone();
                 self.tree.io.spawn(async move { handle.stop().await });
+            } else {
+                accounts.push(Arc::clone(account));
             }
-            stays
-        });
+        }
         for seed in seeds {
-            match accounts
-                .iter()
-                .find(|a| a.id == seed.record.id && !a.is_gone())
-            {
-                Some(running) => running.handle.tell(AccountTell::Update(Box::new((
-                    seed.record,
-                    seed.credential,
-                )))),
+            let running = before
+                .get(seed.record.id)
+                .filter(|a| !a.is_gone() && !gone.contains(&a.id));
+            match running {
+                Some(running) => {
+                    running
+                        .handle
+                        .tell(AccountTell::Update(Box::new(AccountUpdate {
+                            record: seed.record,
+                            secrets: seed.secrets,
+                            token: seed.token,
+                        })));
+                }
                 None => {
                     accounts.retain(|a| a.id != seed.record.id);
                     accounts.push(Arc::new(self.start_account(seed)));
                 }
             }
         }
-        accounts.sort_by(|a, b| a.name.cmp(&b.name));
-        self.accounts.store(Arc::new(accounts));
+        self.accounts.store(Arc::new(AccountSet::new(accounts)));
     }
 
     fn start_account(self: &Arc<Self>, seed: AccountSeed) -> ActiveAccount {
         let clock = self.tree.clock;
         let slots = Slots::new(seed.record.concurrent);
+        let freed = Arc::clone(&self.freed);
+        slots.on_freed(move || freed.notify_one());
         let (id, name): (_, Arc<str>) = (seed.record.id, seed.record.name.as_str().into());
         let gone = Arc::new(AtomicBool::new(false));
         let first = Account::new(
-            seed.record.clone(),
-            Arc::clone(&seed.credential),
-            seed.state.clone(),
+            seed.record,
+            seed.secrets.clone(),
+            seed.token.unwrap_or_default(),
+            seed.state,
             Arc::clone(&slots),
             clock.now(),
         );
-        let view = Arc::new(ArcSwap::from_pointee(troupe_core::Machine::view(&first)));
+        let first_view = troupe_core::Machine::view(&first);
+        let standing = Arc::new(Standing::new(&first_view.standing()));
+        let view = Arc::new(ArcSwap::from_pointee(first_view));
         let build = {
             let (slots, view) = (Arc::clone(&slots), Arc::clone(&view));
-            let mut first = Some(first);
+            let (mut first, secrets) = (Some(first), seed.secrets);
             move || {
                 first
                     .take()
-                    .unwrap_or_else(|| rebuilt(&seed, &view.load(), &slots, clock.now()))
+                    .unwrap_or_else(|| rebuilt(&secrets, &view.load(), &slots, clock.now()))
             }
         };
-        let (published, lost) = (Arc::clone(&view), Arc::clone(&gone));
+        let published = (Arc::clone(&view), Arc::clone(&standing));
+        let lost = Arc::clone(&gone);
         let handle = spawn(
             &self.tree,
             Room::Ledger,
             Seed {
                 name: "account",
                 build: Box::new(build),
-                publish: Box::new(move |v| published.store(Arc::new(v))),
+                publish: Box::new(move |view| {
+                    published.1.publish(&view.standing());
+                    published.0.store(Arc::new(view));
+                }),
                 effects: Arc::new(AccountEffects {
                     store: Arc::clone(&self.stores.accounts),
-                    prober: Arc::clone(&self.prober.0),
+                    prober: Arc::clone(&self.outside.prober),
+                    keeper: Arc::clone(&self.outside.keeper),
                 }),
                 on_gone: Box::new(move |how| {
                     if how == Gone::Quarantined {
@@ -125,6 +141,7 @@ impl Directory {
         ActiveAccount {
             id,
             name,
+            standing,
             view,
             slots,
             handle,
@@ -133,30 +150,35 @@ impl Directory {
     }
 }
 
-/// After a panic: the record the actor was started with, overlaid by what it had published last.
+/// After a panic: what the actor had published last. Its counters begin anew from what was saved.
 fn rebuilt(
-    seed: &AccountSeed,
+    secrets: &Secrets,
     view: &AccountView,
     slots: &Arc<Slots>,
     now: troupe_core::Now,
 ) -> Account {
-    let record = AccountRecord {
-        base_url: view.base_url.to_string(),
-        headers: view.headers.as_ref().clone(),
-        models: view.models.as_ref().clone(),
-        enabled: view.enabled,
-        concurrent: Some(slots.limit()).filter(|&limit| limit != troupe_core::gate::UNLIMITED),
-        ..seed.record.clone()
-    };
-    let state = AccountState {
-        id: seed.record.id,
-        health: view.health.clone(),
-        cooldowns: view.cooldowns.to_vec(),
-        updated_ms: now.unix_ms,
-    };
+    let mut state = AccountState::new(view.id(), now.unix_ms);
+    for lane in &view.lanes {
+        let known = LaneState {
+            health: lane.health.clone(),
+            cooldowns: lane.cooldowns.to_vec(),
+            windows: lane.windows.to_vec(),
+        };
+        state.lanes.insert(lane.auth, known);
+    }
+    let tokens = view.lanes.iter().find_map(|lane| {
+        let token = lane.token.as_ref()?;
+        Some(TokenSeed::of_view(token, lane.credential.clone()))
+    });
     Account::new(
-        record,
-        Arc::clone(&view.credential),
+        view.record.as_ref().clone(),
+        Secrets {
+            api_key: view.secret_of(troupe_core::account::Auth::ApiKey),
+            web_cookie: view.secret_of(troupe_core::account::Auth::Web),
+            client_secret: secrets.client_secret.clone(),
+            reach: Arc::clone(&view.reach),
+        },
+        tokens.unwrap_or_default(),
         Some(state),
         Arc::clone(slots),
         now,

@@ -6,10 +6,11 @@ use arc_swap::ArcSwap;
 use dashmap::mapref::entry::Entry as MapEntry;
 use troupe_core::SessionKey;
 use troupe_core::gate::Entry;
-use troupe_core::session::{Session, SessionView};
+use troupe_core::port::SessionRow;
+use troupe_core::session::{Affinity, Session, SessionTimes, SessionView};
 
 use super::Directory;
-use crate::session::{ActiveSession, NoEffects};
+use crate::session::{Affinities, ActiveSession, SessionEffects};
 use crate::shell::{Depth, Seed, spawn};
 use crate::tree::Room;
 
@@ -46,15 +47,27 @@ impl Directory {
         self.sessions.len()
     }
 
+    /// Takes over where an earlier process had served sessions.
+    pub fn remember_sessions(&self, rows: Vec<SessionRow>) {
+        self.affinities.remember(rows);
+    }
+
+    #[must_use]
+    pub fn affinities(&self) -> &Affinities {
+        &self.affinities
+    }
+
     fn start_session(self: &Arc<Self>, key: SessionKey) -> ActiveSession {
         let clock = self.tree.clock;
         let entry = Entry::new(clock.now().mono_ms);
         let view = Arc::new(ArcSwap::from_pointee(SessionView::default()));
         let millis = |d: std::time::Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX / 2);
-        let (ttl_ms, idle_ms) = (
-            millis(self.config.affinity_ttl),
-            millis(self.config.session_idle),
-        );
+        let times = SessionTimes {
+            ttl_ms: millis(self.config.affinity_ttl),
+            idle_ms: millis(self.config.session_idle),
+        };
+        let cached_tokens = self.affinities.known(&key).map_or(0, |row| row.cached_tokens);
+        let affinities = self.affinities.clone();
         let (gate, published, directory) =
             (Arc::clone(&entry), Arc::clone(&view), Arc::downgrade(self));
         let closing = Arc::clone(&entry);
@@ -64,10 +77,14 @@ impl Directory {
             Seed {
                 name: "session",
                 build: Box::new(move || {
-                    Session::new(Arc::clone(&gate), ttl_ms, idle_ms, clock.now())
+                    let known = affinities.known(&key).map(|row| Affinity {
+                        account: row.account,
+                        until_ms: row.until_ms,
+                    });
+                    Session::new(key, known, Arc::clone(&gate), times, clock.now())
                 }),
                 publish: Box::new(move |v| published.store(Arc::new(v))),
-                effects: Arc::new(NoEffects),
+                effects: Arc::new(SessionEffects(self.affinities.clone())),
                 on_gone: Box::new(move |_| {
                     closing.close();
                     if let Some(directory) = directory.upgrade() {
@@ -82,10 +99,6 @@ impl Directory {
                 stats: Arc::clone(&self.tree.stats),
             },
         );
-        ActiveSession {
-            entry,
-            view,
-            handle,
-        }
+        ActiveSession::new(entry, view, handle, cached_tokens)
     }
 }

@@ -4,7 +4,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use troupe_core::account::{AccountView, Probe};
+use troupe_core::account::{
+    AccountView, Auth, Probe, ProbeKind, Renewal, Renewed, TokenRow,
+};
 use troupe_core::event::DomainEvent;
 use troupe_core::key::{
     Endpoints, KeyAsk, KeyLimits, KeyRecord, KeyReply, KeyTell, KeyTotals, Refusal, ResourceScope,
@@ -15,7 +17,7 @@ use troupe_core::{AccountId, KeyHash, KeyId, SessionKey};
 
 use crate::shell::Clock;
 use crate::tree::Tree;
-use crate::{Directory, DirectoryConfig};
+use crate::{Directory, DirectoryConfig, directory::Outside};
 
 /// The smallest store that a directory can run on: it only remembers totals.
 #[derive(Default)]
@@ -62,9 +64,35 @@ impl AccountStore for Totals {
     fn save_state(
         &self,
         _: troupe_core::account::AccountState,
-        _: Option<DomainEvent>,
+        _: Vec<DomainEvent>,
     ) -> PortFuture<'_, ()> {
         done(())
+    }
+    fn tokens(&self) -> PortFuture<'_, Vec<TokenRow>> {
+        done(Vec::new())
+    }
+    fn token(&self, _: AccountId) -> PortFuture<'_, Option<TokenRow>> {
+        done(None)
+    }
+    fn put_token(
+        &self,
+        row: TokenRow,
+        _: Expect,
+        _: Option<DomainEvent>,
+    ) -> PortFuture<'_, TokenRow> {
+        done(row)
+    }
+}
+
+impl SessionStore for Totals {
+    fn save(&self, _: Vec<SessionRow>) -> PortFuture<'_, ()> {
+        done(())
+    }
+    fn load(&self, _: u64, _: usize) -> PortFuture<'_, Vec<SessionRow>> {
+        done(Vec::new())
+    }
+    fn prune(&self, _: u64) -> PortFuture<'_, usize> {
+        done(0)
     }
 }
 
@@ -102,8 +130,29 @@ impl LogStore for Totals {
 }
 
 impl Prober for Totals {
-    fn probe(&self, _: Arc<AccountView>) -> Pin<Box<dyn Future<Output = Probe> + Send + '_>> {
-        Box::pin(ready(Probe::Ok { latency_ms: 1 }))
+    fn probe(
+        &self,
+        _: Arc<AccountView>,
+        _: Auth,
+        _: ProbeKind,
+    ) -> Pin<Box<dyn Future<Output = Probe> + Send + '_>> {
+        Box::pin(ready(Probe::Ok {
+            latency_ms: 1,
+            said: String::new(),
+        }))
+    }
+}
+
+impl TokenKeeper for Totals {
+    fn renew(
+        &self,
+        _: Arc<AccountView>,
+        _: Option<secrecy::SecretString>,
+        _: Renewal,
+    ) -> Pin<Box<dyn Future<Output = Renewed> + Send + '_>> {
+        Box::pin(ready(Renewed::Refused {
+            reason: "nobody".into(),
+        }))
     }
 }
 
@@ -112,12 +161,15 @@ fn record(name: &str, concurrent: Option<u32>) -> KeyRecord {
         id: KeyId::declared(name),
         name: name.into(),
         hash: KeyHash([name.len() as u8; 32]),
+        scheme: Default::default(),
         prefix: "troupe-abcdefgh".into(),
         owner: None,
         group: None,
         endpoints: Endpoints::Default,
         resources: ResourceScope::Own,
         limits: KeyLimits { concurrent },
+        rules: Default::default(),
+        binding: Default::default(),
         enabled: true,
         expires_ms: None,
         revoked_ms: None,
@@ -144,6 +196,7 @@ fn with_directory<F: Future<Output = ()>>(
             accounts: store.clone(),
             keys: store.clone(),
             resources: store.clone(),
+            sessions: store.clone(),
             meta: store.clone(),
             events: store.clone(),
             log: store.clone(),
@@ -151,7 +204,10 @@ fn with_directory<F: Future<Output = ()>>(
         let directory = Directory::start(
             Tree::on_this_thread(Clock::virtual_time()),
             stores,
-            store.clone(),
+            Outside {
+                prober: store.clone(),
+                keeper: store.clone(),
+            },
             config,
         );
         test(Arc::clone(&directory), store).await;

@@ -1,373 +1,158 @@
-//! The account machine: one step per report, ask or probe result.
+//! The account machine: one step per report, ask, or outcome of an effect.
 //!
-//! Invariant: one probe at a time, whoever asks; a request fault never changes an account; a platform fault never
-//! takes one out; no cool-down is longer than [`MAX_COOL_DOWN_MS`]; what is learnt is saved, latest state last.
+//! Invariant: one probe of a credential and one renewal at a time, whoever asks; a request fault never changes an
+//! account; a platform fault never takes one out; a fault of a token that was replaced meanwhile is nobody's; what is
+//! learnt is saved, latest state last.
 
-use std::collections::{BTreeMap, VecDeque};
+mod faults;
+mod leases;
+mod probes;
+mod saves;
+mod update;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use secrecy::SecretString;
-
-use super::health::{CoolDown, Health, Unavailable};
-use super::record::{AccountKind, AccountRecord, AccountState, AuthScheme};
-use super::verdict::{Probe, Scope, Verdict};
+use super::health::Health;
+use super::lane::LaneState;
+use super::message::{
+    AccountAsk, AccountDone, AccountEffect, AccountReply, AccountTell, LeaseAccount, Secrets,
+};
+use super::record::{AccountRecord, AccountState, Auth};
+use super::stats::AccountStats;
+use super::token::{TokenSeed, Tokens};
+use super::view::{AccountView, Credential, LaneView, Scheme};
 use crate::event::EventKind;
-use crate::gate::{SlotGuard, Slots};
-use crate::id::AccountId;
+use crate::gate::Slots;
 use crate::machine::{Input, Machine, Ticket, Turn};
 use crate::time::Now;
 
-/// Longest pause that an upstream can cause: a spend limit that is lifted with the next month.
-pub const MAX_COOL_DOWN_MS: u64 = 32 * 24 * 3_600_000;
-/// Pause after a 429 that does not say how long.
-const DEFAULT_COOL_DOWN_MS: u64 = 30_000;
-/// How long a 403 or 404 for a model, or a platform fault, makes an account the second choice.
-const AVOID_MODEL_MS: u64 = 300_000;
-const AVOID_ACCOUNT_MS: u64 = 5_000;
-/// Pauses between probes of a rejected credential.
-const PROBE_FIRST_MS: u64 = 60_000;
-const PROBE_MOST_MS: u64 = 3_600_000;
-/// Changes that may wait for a slow store; the oldest go first.
-const MAX_UNSAVED: usize = 64;
-/// Bound on remembered cool-downs; the soonest to end goes first.
-const MAX_COOL_DOWNS: usize = 64;
+use probes::Probes;
+use saves::Saves;
 
-/// The credential as it is presented upstream.
-#[derive(Clone, Debug)]
-pub struct Credential {
-    pub scheme: AuthScheme,
-    pub secret: SecretString,
-}
+/// The actor looks at its clock at least so often, whatever the wall clock does meanwhile.
+const LOOK_AT_LEAST_MS: u64 = 3_600_000;
 
-/// What requests see of an account.
-#[derive(Clone, Debug)]
-pub struct AccountView {
-    pub id: AccountId,
-    pub name: Arc<str>,
-    pub kind: AccountKind,
-    pub base_url: Arc<str>,
-    pub credential: Arc<Credential>,
-    pub headers: Arc<BTreeMap<String, String>>,
-    pub models: Arc<BTreeMap<String, String>>,
-    pub enabled: bool,
-    pub health: Health,
-    pub cooldowns: Arc<[CoolDown]>,
-}
-
-impl AccountView {
-    /// May this account be tried for `model` now? Slots are a matter of the gate, not of the view.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn available(&self, model: Option<&str>, unix_ms: u64) -> Result<(), Unavailable> {
-        if !self.enabled {
-            return Err(Unavailable::Disabled);
-        }
-        match self.health {
-            Health::Active => {}
-            Health::Rejected { .. } => return Err(Unavailable::Rejected),
-            Health::OutOfService { .. } => return Err(Unavailable::OutOfService),
-        }
-        match self.longest(model, unix_ms, true) {
-            Some(until_ms) => Err(Unavailable::Throttled { until_ms }),
-            None => Ok(()),
-        }
-    }
-
-    /// Should others be preferred for `model` now?
-    #[must_use]
-    pub fn avoided(&self, model: Option<&str>, unix_ms: u64) -> bool {
-        !self.cooldowns.is_empty() && self.longest(model, unix_ms, false).is_some()
-    }
-
-    fn longest(&self, model: Option<&str>, unix_ms: u64, throttled: bool) -> Option<u64> {
-        self.cooldowns
-            .iter()
-            .filter(|c| c.throttled == throttled && c.until_ms > unix_ms)
-            .filter(|c| c.model.is_none() || c.model.as_deref() == model)
-            .map(|c| c.until_ms)
-            .max()
-    }
-}
-
-/// What one attempt told about the account.
-#[derive(Clone, Debug)]
-pub struct Report {
-    pub model: Option<Arc<str>>,
-    pub verdict: Verdict,
-}
-
-/// Questions to an account.
-#[derive(Clone, Debug)]
-pub enum AccountAsk {
-    /// Probe the credential. Callers that come while one runs share its answer.
-    Test,
-    /// The gate's debit failed: a slot, or why not.
-    Lease { model: Option<Arc<str>> },
-    /// A fault that must be known before its request goes on; answered when it is taken in.
-    Note(Report),
-}
-
-/// Why a lease is refused.
-pub type Refused = Unavailable;
-
+/// One credential and what is known about it.
 #[derive(Debug)]
-pub enum AccountReply {
-    Tested(Probe),
-    Leased(SlotGuard),
-    Refused(Refused),
-    Noted,
-}
-
-/// Facts told to an account.
-#[derive(Debug)]
-pub enum AccountTell {
-    Reports(Vec<Report>),
-    /// A new record (and the opened credential).
-    Update(Box<(AccountRecord, Arc<Credential>)>),
-    /// The operator says it is well again.
-    Revive,
-}
-
-#[derive(Debug)]
-pub enum AccountEffect {
-    Probe(Arc<AccountView>),
-    Save {
-        state: AccountState,
-        change: Option<EventKind>,
-    },
-}
-
-#[derive(Debug)]
-pub enum AccountDone {
-    Probed(Probe),
-    Saved,
+struct Lane {
+    auth: Auth,
+    /// `None` for tokens: those have a credential when they have a token.
+    fixed: Option<Arc<Credential>>,
+    state: LaneState,
+    trial: Arc<Slots>,
+    probes: Probes,
 }
 
 /// The account actor's core.
 #[derive(Debug)]
 pub struct Account {
-    record: AccountRecord,
-    credential: Arc<Credential>,
+    record: Arc<AccountRecord>,
+    secrets: Secrets,
     slots: Arc<Slots>,
-    health: Health,
-    cooldowns: Vec<CoolDown>,
-    asking: Vec<Ticket>,
-    probing: bool,
-    probe_is_stale: bool,
-    saving: bool,
-    /// Changes to be told with the next saves.
-    unsaved: VecDeque<Option<EventKind>>,
-    probe_tries: u32,
-    probe_at_ms: Option<u64>,
+    lanes: Vec<Lane>,
+    tokens: Option<Tokens>,
+    stats: AccountStats,
+    saves: Saves,
+    /// Requests that wait for a renewal.
+    leasing: Vec<(Ticket, LeaseAccount)>,
+    renewing: Vec<(Ticket, u64)>,
+    now: Now,
 }
 
 impl Account {
-    /// A machine for `record`, with what was learnt before. `now` schedules the probe of a credential found rejected.
+    /// A machine for `record`, with what was learnt before.
     #[must_use]
     pub fn new(
         record: AccountRecord,
-        credential: Arc<Credential>,
+        secrets: Secrets,
+        token: TokenSeed,
         state: Option<AccountState>,
         slots: Arc<Slots>,
         now: Now,
     ) -> Self {
         slots.set_limit(record.concurrent);
-        let (health, cooldowns) = state.map(|s| (s.health, s.cooldowns)).unwrap_or_default();
-        let probe_at_ms = matches!(health, Health::Rejected { .. }).then_some(now.mono_ms);
-        Self {
-            record,
-            credential,
+        let stats = state.as_ref().map(|s| s.stats.clone()).unwrap_or_default();
+        let known = state.map(AccountState::into_lanes).unwrap_or_default();
+        let mut account = Self {
+            tokens: record
+                .oauth
+                .as_ref()
+                .map(|settings| Tokens::new(settings.grant, token, record.id)),
+            record: Arc::new(record),
+            secrets,
             slots,
-            health,
-            cooldowns,
-            asking: Vec::new(),
-            probing: false,
-            probe_is_stale: false,
-            saving: false,
-            unsaved: VecDeque::new(),
-            probe_tries: 0,
-            probe_at_ms,
+            lanes: Vec::new(),
+            stats,
+            saves: Saves::new(now),
+            leasing: Vec::new(),
+            renewing: Vec::new(),
+            now,
+        };
+        account.build_lanes(known);
+        account
+    }
+
+    /// The lanes of the credentials that are there, in the order of preference.
+    fn build_lanes(&mut self, mut known: BTreeMap<Auth, LaneState>) {
+        let mut old: Vec<Lane> = std::mem::take(&mut self.lanes);
+        for auth in self.record.preferred_auth.order() {
+            let fixed = match auth {
+                Auth::ApiKey => self.secrets.api_key.as_ref().map(|secret| Credential {
+                    scheme: Scheme::from(self.record.auth),
+                    secret: secret.clone(),
+                }),
+                Auth::Web if self.record.web.is_some() => {
+                    self.secrets.web_cookie.as_ref().map(|secret| Credential {
+                        scheme: Scheme::Cookie,
+                        secret: secret.clone(),
+                    })
+                }
+                Auth::Oauth | Auth::Web => None,
+            };
+            if fixed.is_none() && !(auth == Auth::Oauth && self.tokens.is_some()) {
+                continue;
+            }
+            let kept = old
+                .iter()
+                .position(|lane| lane.auth == auth)
+                .map(|at| old.swap_remove(at));
+            let state = known.remove(&auth);
+            self.lanes.push(match kept {
+                Some(lane) => Lane {
+                    fixed: fixed.map(Arc::new),
+                    ..lane
+                },
+                None => Lane {
+                    auth,
+                    fixed: fixed.map(Arc::new),
+                    probes: Probes::after(state.as_ref(), self.now),
+                    state: state.unwrap_or_default(),
+                    trial: Slots::new(Some(1)),
+                },
+            });
         }
     }
 
-    fn probe(&mut self, turn: &mut Turn<Self>) {
-        if !self.probing {
-            self.probing = true;
-            self.probe_at_ms = None;
-            turn.effect(AccountEffect::Probe(Arc::new(self.view())));
-        }
+    fn lane(&mut self, auth: Auth) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|lane| lane.auth == auth)
     }
 
-    fn set_health(&mut self, now: Now, health: Health, turn: &mut Turn<Self>) {
-        if self.health.as_str() == health.as_str() {
+    fn set_health(&mut self, auth: Auth, health: Health, turn: &mut Turn<Self>) {
+        let id = self.record.id;
+        let Some(lane) = self.lane(auth) else {
+            return;
+        };
+        if lane.state.health.as_str() == health.as_str() {
             return;
         }
         let change = EventKind::AccountStateChanged {
-            id: self.record.id,
-            from: self.health.as_str().to_owned(),
+            id,
+            from: lane.state.health.as_str().to_owned(),
             to: health.as_str().to_owned(),
         };
-        self.health = health;
-        self.save(now, Some(change), turn);
-    }
-
-    /// Publishes, and saves after what is being saved: the latest state is written last.
-    fn save(&mut self, now: Now, change: Option<EventKind>, turn: &mut Turn<Self>) {
-        turn.publish();
-        if change.is_some() || !matches!(self.unsaved.back(), Some(None)) {
-            self.unsaved.push_back(change);
-        }
-        if self.unsaved.len() > MAX_UNSAVED {
-            self.unsaved.pop_front();
-        }
-        self.save_next(now, turn);
-    }
-
-    fn save_next(&mut self, now: Now, turn: &mut Turn<Self>) {
-        if self.saving {
-            return;
-        }
-        let Some(change) = self.unsaved.pop_front() else {
-            return;
-        };
-        self.saving = true;
-        let state = AccountState {
-            id: self.record.id,
-            health: self.health.clone(),
-            cooldowns: self
-                .cooldowns
-                .iter()
-                .filter(|c| c.throttled)
-                .cloned()
-                .collect(),
-            updated_ms: now.unix_ms,
-        };
-        turn.effect(AccountEffect::Save { state, change });
-    }
-
-    fn cool(&mut self, now: Now, model: Option<Arc<str>>, for_ms: u64, throttled: bool) {
-        let until_ms = now.unix_ms.saturating_add(for_ms.min(MAX_COOL_DOWN_MS));
-        self.cooldowns.retain(|c| c.until_ms > now.unix_ms);
-        match self
-            .cooldowns
-            .iter_mut()
-            .find(|c| c.model == model && c.throttled == throttled)
-        {
-            Some(known) => known.until_ms = known.until_ms.max(until_ms),
-            None => self.cooldowns.push(CoolDown {
-                model,
-                until_ms,
-                throttled,
-            }),
-        }
-        if self.cooldowns.len() > MAX_COOL_DOWNS
-            && let Some(soonest) = (0..self.cooldowns.len())
-                .min_by_key(|&i| (self.cooldowns[i].throttled, self.cooldowns[i].until_ms))
-        {
-            self.cooldowns.swap_remove(soonest);
-        }
-    }
-
-    fn report(&mut self, now: Now, report: Report, turn: &mut Turn<Self>) {
-        match report.verdict {
-            Verdict::Success => self.probe_tries = 0,
-            Verdict::RequestFault | Verdict::Unknown => {}
-            Verdict::Unauthorized => {
-                self.set_health(
-                    now,
-                    Health::Rejected {
-                        since_ms: now.unix_ms,
-                    },
-                    turn,
-                );
-                self.probe(turn);
-            }
-            Verdict::OutOfService { reason } => self.set_health(
-                now,
-                Health::OutOfService {
-                    since_ms: now.unix_ms,
-                    reason,
-                },
-                turn,
-            ),
-            // Without a model the fault is the path's (a file that is not there), not the account's.
-            Verdict::Forbidden | Verdict::NoModel if report.model.is_none() => {}
-            Verdict::Forbidden | Verdict::NoModel => {
-                self.cool(now, report.model, AVOID_MODEL_MS, false);
-                turn.publish();
-            }
-            Verdict::Platform | Verdict::Overloaded => {
-                self.cool(now, None, AVOID_ACCOUNT_MS, false);
-                turn.publish();
-            }
-            Verdict::Throttled { for_ms, scope } => {
-                let model = report.model.filter(|_| scope == Scope::Model);
-                self.cool(now, model, for_ms.unwrap_or(DEFAULT_COOL_DOWN_MS), true);
-                self.save(now, None, turn);
-            }
-        }
-    }
-
-    fn probed(&mut self, now: Now, probe: &Probe, turn: &mut Turn<Self>) {
-        self.probing = false;
-        if std::mem::take(&mut self.probe_is_stale) {
-            // It was about a credential that is not ours any more.
-            if !self.asking.is_empty() {
-                self.probe(turn);
-            }
-            return;
-        }
-        match probe {
-            Probe::Ok { .. } if matches!(self.health, Health::Rejected { .. }) => {
-                // A credential that probes well but was refused in use comes back ever more slowly.
-                if self.probe_tries > 0 {
-                    self.cool(
-                        now,
-                        None,
-                        (PROBE_FIRST_MS << self.probe_tries.min(6)).min(PROBE_MOST_MS),
-                        true,
-                    );
-                }
-                self.probe_tries += 1;
-                self.set_health(now, Health::Active, turn);
-            }
-            Probe::Ok { .. } => {}
-            Probe::Rejected { .. } => {
-                if !matches!(self.health, Health::OutOfService { .. }) {
-                    self.set_health(
-                        now,
-                        Health::Rejected {
-                            since_ms: now.unix_ms,
-                        },
-                        turn,
-                    );
-                }
-                self.schedule_probe(now);
-            }
-            Probe::Inconclusive { .. } => self.schedule_probe(now),
-        }
-        for ticket in std::mem::take(&mut self.asking) {
-            turn.reply(ticket, AccountReply::Tested(probe.clone()));
-        }
-    }
-
-    fn schedule_probe(&mut self, now: Now) {
-        if matches!(self.health, Health::Rejected { .. }) && self.record.enabled {
-            let pause = (PROBE_FIRST_MS << self.probe_tries.min(6)).min(PROBE_MOST_MS);
-            self.probe_tries += 1;
-            self.probe_at_ms = Some(now.mono_ms + pause);
-        }
-    }
-
-    fn lease(&self, now: Now, model: Option<&str>) -> AccountReply {
-        match self.view().available(model, now.unix_ms) {
-            Err(why) => AccountReply::Refused(why),
-            Ok(()) => self.slots.try_take().map_or(
-                AccountReply::Refused(Unavailable::Full),
-                AccountReply::Leased,
-            ),
-        }
+        lane.state.health = health;
+        self.save(Some(change), turn);
     }
 }
 
@@ -380,86 +165,105 @@ impl Machine for Account {
     type View = AccountView;
 
     fn handle(&mut self, now: Now, input: Input<Self>, turn: &mut Turn<Self>) {
+        self.now = now;
         match input {
-            Input::Ask(ticket, AccountAsk::Test) => {
-                self.asking.push(ticket);
-                self.probe(turn);
+            Input::Ask(ticket, ask) => self.asked(ticket, ask, turn),
+            Input::Tell(tell) => self.told(tell, turn),
+            Input::Done(AccountDone::Probed { auth, kind, probe }) => {
+                self.probed(auth, kind, &probe, turn);
             }
-            Input::Ask(ticket, AccountAsk::Lease { model }) => {
-                turn.reply(ticket, self.lease(now, model.as_deref()))
+            Input::Done(AccountDone::Renewed { order, outcome }) => {
+                self.renewed(order, outcome, turn);
             }
-            Input::Ask(ticket, AccountAsk::Note(report)) => {
-                self.report(now, report, turn);
-                turn.reply(ticket, AccountReply::Noted);
-            }
-            Input::Tell(AccountTell::Reports(reports)) => {
-                reports.into_iter().for_each(|r| self.report(now, r, turn))
-            }
-            Input::Tell(AccountTell::Update(update)) => self.update(now, *update, turn),
-            Input::Tell(AccountTell::Revive) => self.revive(now, turn),
-            Input::Done(AccountDone::Probed(probe)) => self.probed(now, &probe, turn),
-            Input::Done(AccountDone::Saved) => {
-                self.saving = false;
-                self.save_next(now, turn);
-            }
-            Input::Left(ticket) => self.asking.retain(|&waiting| waiting != ticket),
-            Input::Wake => {
-                if self.probe_at_ms.is_some_and(|at| at <= now.mono_ms) {
-                    self.probe(turn);
-                }
-            }
+            Input::Done(AccountDone::Saved) => self.saved(turn),
+            Input::Left(ticket) => self.left(ticket),
+            Input::Wake => self.look(turn),
         }
     }
 
     fn view(&self) -> AccountView {
+        let token = self.tokens.as_ref().and_then(Tokens::token);
+        let lanes = self.lanes.iter().map(|lane| LaneView {
+            auth: lane.auth,
+            health: lane.state.health.clone(),
+            cooldowns: lane.state.cooldowns.as_slice().into(),
+            windows: lane.state.windows.as_slice().into(),
+            credential: match lane.auth {
+                Auth::Oauth => token.map(|t| Arc::clone(&t.credential)),
+                Auth::ApiKey | Auth::Web => lane.fixed.clone(),
+            },
+            token: (lane.auth == Auth::Oauth)
+                .then(|| self.tokens.as_ref().map(Tokens::view))
+                .flatten(),
+            trial: Arc::clone(&lane.trial),
+        });
         AccountView {
-            id: self.record.id,
-            name: self.record.name.as_str().into(),
-            kind: self.record.kind,
-            base_url: self.record.base_url.as_str().into(),
-            credential: Arc::clone(&self.credential),
-            headers: Arc::new(self.record.headers.clone()),
-            models: Arc::new(self.record.models.clone()),
-            enabled: self.record.enabled,
-            health: self.health.clone(),
-            cooldowns: self.cooldowns.as_slice().into(),
+            record: Arc::clone(&self.record),
+            reach: Arc::clone(&self.secrets.reach),
+            lanes: lanes.collect(),
         }
     }
 
     fn deadline(&self) -> Option<u64> {
-        self.probe_at_ms
+        let renewal = self.renewal_due_ms().map(|at| {
+            let in_ms = at.saturating_sub(self.now.unix_ms);
+            self.now.mono_ms + in_ms.min(LOOK_AT_LEAST_MS)
+        });
+        let probes = self.lanes.iter().filter_map(|lane| lane.probes.due_ms());
+        probes.chain(renewal).chain(self.saves.due_ms()).min()
     }
 }
 
 impl Account {
-    fn update(
-        &mut self,
-        now: Now,
-        (record, credential): (AccountRecord, Arc<Credential>),
-        turn: &mut Turn<Self>,
-    ) {
-        let renewed =
-            record.sealed != self.record.sealed || record.base_url != self.record.base_url;
-        self.slots.set_limit(record.concurrent);
-        self.record = record;
-        self.credential = credential;
-        turn.publish();
-        if renewed {
-            self.probe_is_stale = self.probing;
-            self.revive(now, turn);
+    fn asked(&mut self, ticket: Ticket, ask: AccountAsk, turn: &mut Turn<Self>) {
+        match ask {
+            AccountAsk::Test { auth, kind } => self.test(ticket, auth, kind, turn),
+            AccountAsk::Lease(lease) => self.lease(ticket, lease, turn),
+            AccountAsk::Renew { generation, dead } => {
+                self.renew_asked(ticket, generation, dead, turn);
+            }
+            AccountAsk::Note(report) => {
+                self.report(report, turn);
+                turn.reply(ticket, AccountReply::Noted);
+            }
+            AccountAsk::Stats => {
+                turn.reply(ticket, AccountReply::Stats(Box::new(self.stats.clone())));
+            }
+            AccountAsk::Flush => self.flush(ticket, turn),
         }
     }
 
-    fn revive(&mut self, now: Now, turn: &mut Turn<Self>) {
-        self.probe_tries = 0;
-        self.probe_at_ms = None;
-        let cooled = !std::mem::take(&mut self.cooldowns).is_empty();
-        if cooled && self.health == Health::Active {
-            // Or the pause would be back after a restart.
-            self.save(now, None, turn);
+    fn told(&mut self, tell: AccountTell, turn: &mut Turn<Self>) {
+        match tell {
+            AccountTell::Reports(reports) => {
+                reports.into_iter().for_each(|r| self.report(r, turn));
+            }
+            AccountTell::Recovered { auth, model } => {
+                self.recovered(auth, model.as_deref(), turn);
+            }
+            AccountTell::Update(update) => self.update(*update, turn),
+            AccountTell::Revive => self.revive(turn),
         }
-        self.set_health(now, Health::Active, turn);
-        turn.publish();
+    }
+
+    fn left(&mut self, ticket: Ticket) {
+        self.leasing.retain(|(waiting, _)| *waiting != ticket);
+        self.renewing.retain(|(waiting, _)| *waiting != ticket);
+        self.saves.left(ticket);
+        for lane in &mut self.lanes {
+            lane.probes.left(ticket);
+        }
+    }
+
+    /// The time has come for something.
+    fn look(&mut self, turn: &mut Turn<Self>) {
+        self.renew_if_due(turn);
+        for at in 0..self.lanes.len() {
+            if self.lanes[at].probes.is_due(self.now) {
+                self.probe(self.lanes[at].auth, super::ProbeKind::Read, turn);
+            }
+        }
+        self.save_stats_if_due(turn);
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Verdict {
     NoModel,
     /// 429; `for_ms` from `retry-after`, `None` when the upstream did not say.
     Throttled { for_ms: Option<u64>, scope: Scope },
+    /// The web surface asks whether a person is there: an operator must look, the gateway does not answer for one.
+    Challenged,
     /// 5xx without overload, or a connection that failed: not the account's fault.
     Platform,
     /// 529.
@@ -34,11 +36,36 @@ pub enum Verdict {
     Unknown,
 }
 
-/// What a probe (a plain authenticated read) found.
+impl Verdict {
+    /// Is it the account that failed? Only then may another credential of it, or another account, help.
+    #[must_use]
+    pub fn is_account_fault(&self) -> bool {
+        matches!(
+            self,
+            Self::Unauthorized
+                | Self::OutOfService { .. }
+                | Self::Forbidden
+                | Self::NoModel
+                | Self::Throttled { .. }
+                | Self::Challenged
+        )
+    }
+}
+
+/// What is asked of an upstream to find out whether a credential works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeKind {
+    /// A plain authenticated read.
+    Read,
+    /// The smallest real request: one message, one token.
+    Message,
+}
+
+/// What a probe found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// The credential works. `latency_ms` of the whole call.
-    Ok { latency_ms: u64 },
+    /// The credential works. `latency_ms` of the whole call; `said` is what came back, in a few words.
+    Ok { latency_ms: u64, said: String },
     /// The upstream answered and does not accept the credential.
     Rejected { status: u16, message: String },
     /// Nothing can be said about the credential: unreachable, timed out, 5xx, 429.

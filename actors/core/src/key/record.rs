@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::AccountRecord;
 use crate::id::{KeyHash, KeyId};
+use crate::models::ModelRules;
 use crate::record::TokenUsage;
 
 /// Which paths below `/v1` a key may call.
@@ -51,12 +53,49 @@ pub struct KeyLimits {
     pub concurrent: Option<u32>,
 }
 
+/// How a stored hash was made from the secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HashScheme {
+    /// Under the gateway's own pepper.
+    #[default]
+    HmacSha256,
+    /// Plain, as another gateway stored it: accepted, and replaced by ours at the first use.
+    Sha256,
+}
+
+/// Which accounts a key may use; empty is all. An account that any of the three names is one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AccountBinding {
+    pub accounts: Vec<String>,
+    pub groups: Vec<String>,
+    pub tags: Vec<String>,
+}
+
+impl AccountBinding {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.groups.is_empty() && self.tags.is_empty()
+    }
+
+    #[must_use]
+    pub fn allows(&self, account: &AccountRecord) -> bool {
+        self.is_empty()
+            || self.accounts.contains(&account.name)
+            || account.group.as_ref().is_some_and(|g| self.groups.contains(g))
+            || account.tags.iter().any(|tag| self.tags.contains(tag))
+    }
+}
+
 /// A key as stored. The secret itself is nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRecord {
     pub id: KeyId,
     pub name: String,
     pub hash: KeyHash,
+    #[serde(default)]
+    pub scheme: HashScheme,
     /// What people see: `troupe-` and 8 characters, or 8 characters derived from the hash for brought secrets.
     pub prefix: String,
     pub owner: Option<String>,
@@ -64,6 +103,11 @@ pub struct KeyRecord {
     pub endpoints: Endpoints,
     pub resources: ResourceScope,
     pub limits: KeyLimits,
+    /// Models that it may ask for.
+    #[serde(default)]
+    pub rules: ModelRules,
+    #[serde(default)]
+    pub binding: AccountBinding,
     pub enabled: bool,
     /// Milliseconds since the Unix epoch, as all times here.
     pub expires_ms: Option<u64>,

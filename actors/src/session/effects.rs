@@ -1,0 +1,133 @@
+//! Where sessions were served: remembered in memory for actors that come back, and in the store for processes that do.
+//!
+//! Invariant: bounded; rows reach the store in batches within [`BATCH_WITHIN`]; over the bound of the queue a row is
+//! dropped and counted, since the worst that follows is a cold prompt cache.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use moka::sync::Cache;
+use tokio::sync::{mpsc, oneshot};
+use troupe_core::SessionKey;
+use troupe_core::port::{SessionRow, SessionStore};
+use troupe_core::session::{Session, SessionDone, SessionEffect};
+
+use crate::shell::{Effects, Job};
+
+const BATCH_WITHIN: Duration = Duration::from_millis(50);
+const BATCH: usize = 512;
+const QUEUE: usize = 8_192;
+
+enum Post {
+    Row(SessionRow),
+    Flush(oneshot::Sender<()>),
+}
+
+/// What is known of sessions whose actors do not run, and the way to the store. Clones share it.
+#[derive(Clone)]
+pub struct Affinities {
+    known: Cache<SessionKey, SessionRow>,
+    queue: mpsc::Sender<Post>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Affinities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Affinities")
+            .field("known", &self.known.entry_count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Affinities {
+    /// Remembers at most `max` sessions for `ttl` after their last placement. The writer ends with the last clone.
+    #[must_use]
+    pub(crate) fn start(
+        store: Arc<dyn SessionStore>,
+        io: &tokio::runtime::Handle,
+        max: u64,
+        ttl: Duration,
+    ) -> Self {
+        let (queue, posts) = mpsc::channel(QUEUE);
+        io.spawn(write(store, posts));
+        Self {
+            known: Cache::builder().max_capacity(max).time_to_live(ttl).build(),
+            queue,
+            dropped: Arc::default(),
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn known(&self, session: &SessionKey) -> Option<SessionRow> {
+        self.known.get(session)
+    }
+
+    /// What an earlier process had stored.
+    pub(crate) fn remember(&self, rows: Vec<SessionRow>) {
+        for row in rows {
+            self.known.insert(row.session, row);
+        }
+    }
+
+    /// Rows that never reached the store, because it was too slow.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Ends when everything put in before is in the store, or could not be written.
+    pub(crate) async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        if self.queue.send(Post::Flush(done)).await.is_ok() {
+            let _ = flushed.await;
+        }
+    }
+
+    fn put(&self, row: SessionRow) {
+        self.known.insert(row.session, row);
+        if self.queue.try_send(Post::Row(row)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn write(store: Arc<dyn SessionStore>, mut posts: mpsc::Receiver<Post>) {
+    let mut posted = Vec::with_capacity(BATCH);
+    while posts.recv_many(&mut posted, BATCH).await > 0 {
+        if !posted.iter().any(|post| matches!(post, Post::Flush(_))) {
+            // Sessions begin in crowds: one flush of the store serves them all.
+            tokio::time::sleep(BATCH_WITHIN).await;
+            while posted.len() < BATCH
+                && let Ok(post) = posts.try_recv()
+            {
+                posted.push(post);
+            }
+        }
+        let (mut rows, mut flushes) = (Vec::with_capacity(posted.len()), Vec::new());
+        for post in posted.drain(..) {
+            match post {
+                Post::Row(row) => rows.push(row),
+                Post::Flush(done) => flushes.push(done),
+            }
+        }
+        if !rows.is_empty()
+            && let Err(error) = store.save(rows).await
+        {
+            tracing::warn!(%error, "where sessions were served could not be saved");
+        }
+        for done in flushes {
+            let _ = done.send(());
+        }
+    }
+}
+
+pub(crate) struct SessionEffects(pub Affinities);
+
+impl Effects<Session> for SessionEffects {
+    fn job(&self, effect: SessionEffect) -> Job<SessionDone> {
+        let SessionEffect::Save(row) = effect;
+        self.0.put(row);
+        Job::new(SessionDone::Saved, std::future::ready(SessionDone::Saved))
+    }
+}
