@@ -1,108 +1,124 @@
-//! Which account first: a pure ranking over published views and slots.
+//! Which account first: a pure ranking over what accounts publish and what their slots hold.
 //!
-//! Invariant: an account that cannot serve is never ranked; affinity is a preference, health beats it.
+//! The order, most important term first: a free slot, not avoided, preferred (affinity), then the strategy's own terms,
+//! then turns among those that are equal. A request needs only the first few, so only those are ordered.
+//!
+//! Invariant: the same candidates and the same turn give the same order on every machine; ordering the first few of
+//! `n` takes time linear in `n`; whoever has a free slot stands before all who have none, so nobody idles while
+//! others are asked; affinity is a preference, health beats it.
 
+mod choice;
+mod explain;
+mod few;
+mod order;
+mod race;
+
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-/// What the ranking looks at. `index` is the caller's.
+pub use choice::{Choice, ChosenBy};
+pub use explain::{Ranked, Term, explain};
+
+/// What decides among candidates of equal health and affinity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The least used window or share of slots, whichever is fuller; then the least share of slots.
+    #[default]
+    LeastUtilized,
+    /// Turns only.
+    RoundRobin,
+    /// Each is first as often as its weight says; weight 0 stands behind every other weight.
+    Weighted,
+    /// The lowest number until it is full, then the next; least utilised among equal numbers.
+    Priority,
+}
+
+impl Strategy {
+    /// The name in configuration and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LeastUtilized => "least_utilized",
+            Self::RoundRobin => "round_robin",
+            Self::Weighted => "weighted",
+            Self::Priority => "priority",
+        }
+    }
+}
+
+/// What the ranking looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
+    /// The caller's number of the account.
     pub index: usize,
-    /// Requests in flight, and how many fit ([`crate::gate::UNLIMITED`] when unlimited).
+    /// Requests in flight.
     pub in_use: u32,
+    /// How many fit; [`crate::gate::UNLIMITED`] when unlimited, which counts as 1 000.
     pub limit: u32,
+    /// The fullest window that counts for this model, as the upstream told it, in parts per million; 0 when unknown.
+    pub utilisation_ppm: u32,
+    pub weight: u32,
+    /// The lowest goes first.
+    pub priority: u32,
     /// A recent soft fault: others first.
     pub avoided: bool,
-    /// The session was served here before.
+    /// The session was served here before. Not for an account whose reserve is reached.
     pub preferred: bool,
 }
 
-/// Avoided, not preferred, utilisation, turn, and the caller's index: the smallest goes first.
-type Rank = (bool, bool, u32, usize, usize);
+/// Slots that an unlimited account is counted as having.
+const UNLIMITED_AS: u32 = 1_000;
 
-/// Order in which to try the candidates: unavoided before avoided, the preferred one, then the least utilised;
-/// ties rotate by `turn`, so that equal accounts share the load.
-#[must_use]
-pub fn rank(candidates: &[Candidate], turn: usize) -> SmallVec<[usize; 8]> {
-    let count = candidates.len().max(1);
-    let mut order: SmallVec<[Rank; 8]> = candidates
-        .iter()
-        .enumerate()
-        .map(|(place, c)| {
-            (
-                c.avoided,
-                !c.preferred,
-                utilisation_ppm(c),
-                (place + count - turn % count) % count,
-                c.index,
-            )
-        })
-        .collect();
-    order.sort_unstable();
-    order.into_iter().map(|(.., index)| index).collect()
+impl Candidate {
+    /// Is every slot taken?
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.in_use >= self.limit
+    }
+
+    /// Share of the slots in use, in parts per million.
+    #[must_use]
+    pub fn slots_ppm(&self) -> u32 {
+        let limit = match self.limit {
+            crate::gate::UNLIMITED => UNLIMITED_AS,
+            limit => limit.max(1),
+        };
+        let ppm = u64::from(self.in_use) * 1_000_000 / u64::from(limit);
+        u32::try_from(ppm).unwrap_or(u32::MAX)
+    }
+
+    /// The fuller of the window and the slots, in parts per million.
+    #[must_use]
+    pub fn load_ppm(&self) -> u32 {
+        self.slots_ppm().max(self.utilisation_ppm)
+    }
 }
 
-/// Parts per million of the slots in use; an unlimited account counts as one with 1 000.
-fn utilisation_ppm(candidate: &Candidate) -> u32 {
-    let limit = u64::from(if candidate.limit == crate::gate::UNLIMITED {
-        1_000
+/// The first `most` candidates in the order to try them, by the caller's index.
+///
+/// `turn` is a number that grows by one with each choice among the same accounts.
+#[must_use]
+pub fn rank(
+    strategy: Strategy,
+    candidates: &[Candidate],
+    turn: usize,
+    most: usize,
+) -> SmallVec<[usize; 4]> {
+    let keys = order::keys(strategy, candidates, turn);
+    let places = if most <= few::FEW {
+        few::first(&keys, turn, most)
     } else {
-        candidate.limit.max(1)
-    });
-    u32::try_from(u64::from(candidate.in_use) * 1_000_000 / limit).unwrap_or(u32::MAX)
+        let mut all = few::all(&keys, turn);
+        all.truncate(most);
+        SmallVec::from_vec(all)
+    };
+    places
+        .into_iter()
+        .filter_map(|place| candidates.get(place))
+        .map(|candidate| candidate.index)
+        .collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn candidate(index: usize) -> Candidate {
-        Candidate {
-            index,
-            in_use: 0,
-            limit: 10,
-            avoided: false,
-            preferred: false,
-        }
-    }
-
-    #[test]
-    fn order_is_health_then_affinity_then_load() {
-        let busy = Candidate {
-            in_use: 5,
-            ..candidate(0)
-        };
-        let idle = candidate(1);
-        let home = Candidate {
-            in_use: 9,
-            preferred: true,
-            ..candidate(2)
-        };
-        let sick_home = Candidate {
-            avoided: true,
-            preferred: true,
-            ..candidate(3)
-        };
-        assert_eq!(
-            rank(&[sick_home, busy, idle, home], 0).as_slice(),
-            [2, 1, 0, 3]
-        );
-    }
-
-    #[test]
-    fn equal_accounts_take_turns() {
-        let three = [candidate(0), candidate(1), candidate(2)];
-        let firsts: Vec<_> = (0..6).map(|turn| rank(&three, turn)[0]).collect();
-        assert_eq!(firsts, [0, 1, 2, 0, 1, 2]);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn every_candidate_is_ranked_once(load in proptest::collection::vec((0u32..20, 1u32..20, proptest::bool::ANY, proptest::bool::ANY), 0..12), turn in 0usize..100) {
-            let all: Vec<_> = load.iter().enumerate().map(|(index, &(in_use, limit, avoided, preferred))| Candidate { index, in_use, limit, avoided, preferred }).collect();
-            let mut ranked = rank(&all, turn).to_vec();
-            ranked.sort_unstable();
-            proptest::prop_assert_eq!(ranked, (0..all.len()).collect::<Vec<_>>());
-        }
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use troupe_actors::account::ActiveAccount;
 use troupe_core::AccountId;
 use troupe_core::account::{AccountAsk, AccountReply, Unavailable};
-use troupe_core::routing::{Candidate, rank};
+use troupe_core::routing::{Candidate, Strategy, rank};
 
 use super::exchange::Lease;
 use crate::error::Problem;
@@ -56,6 +56,9 @@ pub async fn lease(worker: &Worker, wanted: Wanted<'_>) -> Result<Lease, Problem
                 index,
                 in_use: account.slots.in_use(),
                 limit: account.slots.limit(),
+                utilisation_ppm: 0,
+                weight: 1,
+                priority: 0,
                 avoided: view.avoided(wanted.model, now.unix_ms),
                 preferred: wanted.preferred == Some(account.id),
             }),
@@ -63,7 +66,12 @@ pub async fn lease(worker: &Worker, wanted: Wanted<'_>) -> Result<Lease, Problem
         }
     }
     let mut asks = 0;
-    for index in rank(&candidates, worker.next_turn()) {
+    for index in rank(
+        Strategy::default(),
+        &candidates,
+        worker.next_turn(),
+        candidates.len(),
+    ) {
         let account = &accounts[index];
         if let Some(slot) = account.slots.try_take() {
             return Ok(Lease {
