@@ -12,6 +12,7 @@ pub mod key;
 pub mod machine;
 pub mod models;
 pub mod port;
+pub mod price;
 pub mod record;
 pub mod recorder;
 pub mod routing;
