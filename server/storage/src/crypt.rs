@@ -6,6 +6,7 @@
 //! ```
 //! Invariant: nothing here has a secret in its `Debug` or in an error; key material is wiped when dropped.
 
+pub mod aad;
 mod hasher;
 mod master;
 mod secret;
