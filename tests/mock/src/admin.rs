@@ -24,6 +24,7 @@ pub(crate) fn answer(state: &State, head: &Head, body: &Bytes) -> Option<Reply> 
             ),
             Err(error) => Reply::error(500, &error.to_string()),
         },
+        ("GET", "web") => Reply::json(200, &json!(state.web.snapshot())),
         ("DELETE", "journal") => {
             state.journal.clear();
             Reply::json(200, &json!({}))
@@ -42,7 +43,7 @@ pub(crate) fn answer(state: &State, head: &Head, body: &Bytes) -> Option<Reply> 
         },
         _ => Reply::error(
             404,
-            "GET or DELETE /__mock/journal, POST or DELETE /__mock/script",
+            "GET or DELETE /__mock/journal, POST or DELETE /__mock/script, GET /__mock/web",
         ),
     })
 }

@@ -18,6 +18,7 @@ use crate::journal::{Entry, Exchange};
 use crate::reply::Reply;
 use crate::scenario::{Framing, Scenario, Split};
 use crate::state::State;
+use crate::web::{self, Live};
 use crate::{admin, api, select};
 
 /// What becomes of the connection after an answer.
@@ -103,7 +104,9 @@ async fn exchange(
     let exchange = state
         .journal
         .append(entry(&head, body.clone(), connection, started));
-    let reply = api::answer(state, &head, &body, state.next_serial());
+    let serial = state.next_serial();
+    let reply = web::answer(state, &head, &body, serial)
+        .unwrap_or_else(|| api::answer(state, &head, &body, serial));
     deliver(stream, &head, reply, exchange).await
 }
 
@@ -130,16 +133,20 @@ fn entry(head: &Head, body: Bytes, connection: u64, started: (Instant, u64)) -> 
 async fn deliver(
     stream: &mut TcpStream,
     head: &Head,
-    reply: Reply,
+    mut reply: Reply,
     exchange: Exchange,
 ) -> io::Result<Next> {
     exchange.update(|entry| entry.scenario.clone_from(&reply.scenario.name));
+    let mut live = reply.live.take();
     let (mut read, mut write) = stream.split();
     let next = tokio::select! {
         biased;
-        next = send(&mut write, head, &reply, &exchange) => next?,
+        next = send(&mut write, head, &reply, live.as_deref_mut(), &exchange) => next?,
         () = client_left(&mut read) => return Ok(Next::Close),
     };
+    if let Some(live) = live {
+        live.finish(next != Next::KeepAlive);
+    }
     exchange.finish();
     let keeps = next == Next::KeepAlive && head.keeps_alive() && !reply.closes();
     Ok(if next == Next::KeepAlive && !keeps {
@@ -161,6 +168,7 @@ async fn send(
     write: &mut WriteHalf<'_>,
     head: &Head,
     reply: &Reply,
+    live: Option<&mut Live>,
     exchange: &Exchange,
 ) -> io::Result<Next> {
     let scenario = &reply.scenario;
@@ -189,31 +197,7 @@ async fn send(
         reply,
         sent_bytes: 0,
     };
-    let whole = [Bytes::from(reply.pieces.concat())];
-    let pieces = if scenario.split == Split::Whole {
-        &whole[..]
-    } else {
-        &reply.pieces[..]
-    };
-    for (index, piece) in pieces.iter().enumerate() {
-        if index > 0 {
-            pause(scenario.event_delay_ms).await;
-        }
-        if let Some(next) = fault_before(scenario, index).await {
-            return Ok(next);
-        }
-        let is_cut = scenario.truncate_after_events == Some(index);
-        let piece = if is_cut {
-            &piece[..piece.len() / 2]
-        } else {
-            &piece[..]
-        };
-        if !body.piece(piece).await? || is_cut {
-            return Ok(Next::Close);
-        }
-        exchange.update(|entry| entry.events_sent += 1);
-    }
-    if let Some(next) = fault_before(scenario, pieces.len()).await {
+    if let Some(next) = send_pieces(&mut body, live, exchange).await? {
         return Ok(next);
     }
     while let Some(piece) = &reply.repeated {
@@ -230,6 +214,49 @@ async fn send(
         body.write.write_all(b"0\r\n\r\n").await?;
     }
     Ok(Next::KeepAlive)
+}
+
+/// Sends the pieces, and those that come live; returns what a fault among them makes of the
+/// connection.
+async fn send_pieces(
+    body: &mut BodyWriter<'_, '_, '_>,
+    mut live: Option<&mut Live>,
+    exchange: &Exchange,
+) -> io::Result<Option<Next>> {
+    let scenario = &body.reply.scenario;
+    let (mut pieces, mut index) = (body.reply.pieces.clone(), 0);
+    loop {
+        if scenario.split == Split::Whole {
+            pieces = vec![Bytes::from(pieces.concat())];
+        }
+        for piece in &pieces {
+            if index > 0 {
+                pause(scenario.event_delay_ms).await;
+            }
+            if let Some(next) = fault_before(scenario, index).await {
+                return Ok(Some(next));
+            }
+            let is_cut = scenario.truncate_after_events == Some(index);
+            let piece = if is_cut {
+                &piece[..piece.len() / 2]
+            } else {
+                &piece[..]
+            };
+            if !body.piece(piece).await? || is_cut {
+                return Ok(Some(Next::Close));
+            }
+            exchange.update(|entry| entry.events_sent += 1);
+            index += 1;
+        }
+        let more = match &mut live {
+            Some(live) => live.next().await,
+            None => None,
+        };
+        match more {
+            Some(more) => pieces = more,
+            None => return Ok(fault_before(scenario, index).await),
+        }
+    }
 }
 
 /// The fault that is due when `index` pieces were sent.

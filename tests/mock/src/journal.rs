@@ -14,7 +14,7 @@ use serde::ser::SerializeStruct;
 use tokio::sync::watch;
 
 /// How long [`Journal::wait_for`] waits.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One request and the fate of its answer. Times are milliseconds since the mock's start.
 #[derive(Debug, Clone)]

@@ -20,11 +20,16 @@ mod scenario;
 mod select;
 mod server;
 mod state;
+mod web;
 mod wire_order;
 
 pub use journal::{Entry, Journal, WaitTimeout};
 pub use scenario::{Events, Framing, LineEnd, MidError, Scenario, Split};
 pub use server::{Mock, MockConfig, MockServer};
+pub use web::{
+    ConversationView, Endpoint, FileView, MessageLimit, StreamState, ToolResultView, Web,
+    WebScenario, WebSnapshot,
+};
 
 /// One scripted answer, see [`MockServer::script`].
 pub type Answer = Scenario;

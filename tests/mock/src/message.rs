@@ -9,6 +9,8 @@ use crate::request::Ask;
 use crate::scenario::{Events, Scenario};
 use crate::wire_order;
 
+const WORDS: &str = "scripted words ";
+
 /// A message that is to be sent.
 pub(crate) struct Message {
     id: String,
@@ -170,7 +172,8 @@ pub(crate) fn endless_delta(end: &str) -> Bytes {
     event("content_block_delta", data, end)
 }
 
-fn unknown_events(end: &str) -> Vec<Bytes> {
+/// Events, deltas and framing that no client knows yet.
+pub(crate) fn unknown_events(end: &str) -> Vec<Bytes> {
     vec![
         event(
             "brand_new_event",
@@ -212,12 +215,11 @@ fn text_of(ask: &Ask, scenario: &Scenario) -> String {
     if let Some(text) = &scenario.text {
         return text.clone();
     }
-    let words = "scripted words ";
     if let Some(bytes) = scenario.text_bytes {
-        return words.chars().cycle().take(bytes).collect();
+        return made_up_text(bytes);
     }
     if let Some(count) = scenario.count {
-        return words.split_inclusive(' ').cycle().take(count).collect();
+        return WORDS.split_inclusive(' ').cycle().take(count).collect();
     }
     let said: String = ask.user_text(true).chars().take(80).collect();
     format!(
@@ -226,8 +228,13 @@ fn text_of(ask: &Ask, scenario: &Scenario) -> String {
     )
 }
 
+/// A text of so many bytes.
+pub(crate) fn made_up_text(bytes: usize) -> String {
+    WORDS.chars().cycle().take(bytes).collect()
+}
+
 /// Cuts the text into `count` deltas, by default one per word.
-fn deltas_of(text: &str, count: Option<usize>) -> Vec<String> {
+pub(crate) fn deltas_of(text: &str, count: Option<usize>) -> Vec<String> {
     let Some(count) = count else {
         return text.split_inclusive(' ').map(str::to_owned).collect();
     };
@@ -251,10 +258,16 @@ fn tool(ask: &Ask, index: usize, id: String) -> Block {
             .and(by_name)
             .or_else(|| tools.get(index.min(tools.len().checked_sub(1)?)))
     });
-    let name = found
+    let (name, input) = sample_call(found);
+    Block::Tool { id, name, input }
+}
+
+/// The name of a tool and an input that fits its schema; without one, of a made-up tool.
+pub(crate) fn sample_call(tool: Option<&Value>) -> (String, Value) {
+    let name = tool
         .and_then(|tool| tool.get("name")?.as_str())
         .unwrap_or("get_weather");
-    let schema = found.and_then(|tool| tool.get("input_schema")?.get("properties")?.as_object());
+    let schema = tool.and_then(|tool| tool.get("input_schema")?.get("properties")?.as_object());
     let input = match schema {
         Some(properties) => {
             let sample = |(name, schema): (&String, &Value)| (name.clone(), sample(schema));
@@ -262,11 +275,7 @@ fn tool(ask: &Ask, index: usize, id: String) -> Block {
         }
         None => json!({"location": "Paris"}),
     };
-    Block::Tool {
-        id,
-        name: name.to_owned(),
-        input,
-    }
+    (name.to_owned(), input)
 }
 
 fn sample(schema: &Value) -> Value {
@@ -324,13 +333,16 @@ impl Block {
                 .map(|text| json!({"type": "thinking_delta", "thinking": text}))
                 .chain([json!({"type": "signature_delta", "signature": signature})])
                 .collect(),
-            Self::Tool { input, .. } => {
-                let text = input.to_string();
-                let (left, right) = text.split_at(text.floor_char_boundary(text.len() / 2));
-                ["", left, right]
-                    .map(|part| json!({"type": "input_json_delta", "partial_json": part}))
-                    .to_vec()
-            }
+            Self::Tool { input, .. } => input_deltas(input),
         }
     }
+}
+
+/// The deltas of a tool's input: an empty one, then its text in two halves.
+pub(crate) fn input_deltas(input: &Value) -> Vec<Value> {
+    let text = input.to_string();
+    let (left, right) = text.split_at(text.floor_char_boundary(text.len() / 2));
+    ["", left, right]
+        .map(|part| json!({"type": "input_json_delta", "partial_json": part}))
+        .to_vec()
 }

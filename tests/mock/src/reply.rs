@@ -11,6 +11,7 @@ use crate::clock;
 use crate::message;
 use crate::scenario::{Framing, Scenario};
 use crate::state::State;
+use crate::web::Live;
 use crate::wire_order;
 
 pub(crate) struct Reply {
@@ -20,6 +21,8 @@ pub(crate) struct Reply {
     pub(crate) pieces: Vec<Bytes>,
     /// Sent for ever after the pieces.
     pub(crate) repeated: Option<Bytes>,
+    /// Gives further pieces after those, when their time comes.
+    pub(crate) live: Option<Box<Live>>,
     pub(crate) framing: Framing,
     pub(crate) scenario: Scenario,
 }
@@ -43,6 +46,7 @@ impl Reply {
                 vec![body]
             },
             repeated: None,
+            live: None,
             framing: Framing::ContentLength,
             scenario: Scenario::default(),
         }
@@ -153,6 +157,8 @@ impl Reply {
         }
         match self.framing {
             Framing::Chunked => head.push_str("transfer-encoding: chunked\r\n"),
+            // RFC 9110 §8.6: no length where there is no content.
+            Framing::ContentLength | Framing::Auto if self.status == 204 => {}
             Framing::ContentLength | Framing::Auto => {
                 let _ = write!(head, "content-length: {}\r\n", self.body_len());
             }
@@ -217,6 +223,7 @@ fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         201 => "Created",
+        202 => "Accepted",
         204 => "No Content",
         302 => "Found",
         400 => "Bad Request",
@@ -224,6 +231,7 @@ fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        409 => "Conflict",
         413 => "Payload Too Large",
         429 => "Too Many Requests",
         500 => "Internal Server Error",

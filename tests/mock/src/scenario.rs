@@ -6,6 +6,9 @@
 mod presets;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::web::WebScenario;
 
 /// One answer. In JSON form also behind `x-mock-scenario`, `[[mock:…]]` and `/__mock/script`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -79,8 +82,11 @@ pub struct Scenario {
     /// Answers a `stream: true` request with JSON.
     pub json: bool,
     /// Members that replace those of the made-up `usage`.
-    pub usage: Option<serde_json::Map<String, serde_json::Value>>,
+    pub usage: Option<serde_json::Map<String, Value>>,
     pub stop_reason: Option<String>,
+    /// What only the web-session surface reads, see `web.rs`; a scripted answer with it is consumed
+    /// there.
+    pub web: Option<WebScenario>,
 }
 
 /// What a message consists of.
@@ -225,7 +231,7 @@ impl Scenario {
     }
 
     /// Reads a name or a JSON object. In an object a `name` that is a preset's is the base that
-    /// the other members refine.
+    /// the other members refine, `usage` and `web` member by member.
     ///
     /// # Errors
     /// A text that names what is wrong.
@@ -239,16 +245,17 @@ impl Scenario {
         Self::from_members(members)
     }
 
-    pub(crate) fn from_members(
-        members: serde_json::Map<String, serde_json::Value>,
-    ) -> Result<Self, String> {
+    pub(crate) fn from_members(members: serde_json::Map<String, Value>) -> Result<Self, String> {
         let base = members
             .get("name")
             .and_then(|name| Self::named(name.as_str()?));
         let base = serde_json::to_value(base.unwrap_or_default());
         let mut merged = base.map_err(|error| error.to_string())?;
         for (name, value) in members {
-            merged[name] = value;
+            match (&mut merged[&name], value) {
+                (Value::Object(base), Value::Object(more)) => base.extend(more),
+                (place, value) => *place = value,
+            }
         }
         serde_json::from_value(merged).map_err(|error| format!("scenario: {error}"))
     }

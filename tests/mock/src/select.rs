@@ -21,7 +21,7 @@ pub(crate) fn scripted(
     let mut script = state.script();
     let at = script.iter().position(|answer| match &answer.path {
         Some(wanted) => wanted == path,
-        None => method == "POST" && path == MESSAGES,
+        None => answer.web.is_none() && method == "POST" && path == MESSAGES,
     })?;
     if script[at].before_body == before_body {
         script.remove(at)

@@ -16,6 +16,7 @@ use crate::connection;
 use crate::journal::Journal;
 use crate::scenario::Scenario;
 use crate::state::State;
+use crate::web::Web;
 
 /// How a mock is set up.
 #[derive(Debug, Clone)]
@@ -159,13 +160,18 @@ impl MockServer {
         self.state.journal.clone()
     }
 
+    /// Conversations, files and streams of the web-session surface.
+    pub fn web(&self) -> Web {
+        Web::new(Arc::clone(&self.state.web))
+    }
+
     /// Client connections that are open now.
     pub fn open_connections(&self) -> usize {
         self.state.journal.open_connections()
     }
 
     /// Appends answers; each is consumed by one `POST /v1/messages`, or by one request to its own
-    /// `path`.
+    /// `path`, or by one request to its `web` endpoint.
     pub fn script(&self, answers: impl IntoIterator<Item = Scenario>) {
         self.state.script().extend(answers);
     }

@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codes::PendingCodes;
 use crate::journal::Journal;
 use crate::resources::Resources;
 use crate::scenario::Scenario;
 use crate::server::MockConfig;
+use crate::web::WebStore;
 
 pub(crate) struct State {
     pub(crate) config: MockConfig,
@@ -16,6 +17,7 @@ pub(crate) struct State {
     script: Mutex<VecDeque<Scenario>>,
     resources: Mutex<Resources>,
     codes: Mutex<PendingCodes>,
+    pub(crate) web: Arc<WebStore>,
     serial: AtomicU64,
     connections: AtomicU64,
 }
@@ -28,6 +30,7 @@ impl State {
             script: Mutex::default(),
             resources: Mutex::default(),
             codes: Mutex::default(),
+            web: Arc::default(),
             serial: AtomicU64::new(0),
             connections: AtomicU64::new(0),
         }

@@ -7,7 +7,8 @@ pub(super) fn find(name: &str) -> Option<Scenario> {
     let mut scenario = message(name)
         .or_else(|| stream(name))
         .or_else(|| fault(name))
-        .or_else(|| refusal(name))?;
+        .or_else(|| refusal(name))
+        .or_else(|| crate::web::presets::find(name))?;
     scenario.name = Some(name.to_owned());
     Some(scenario)
 }

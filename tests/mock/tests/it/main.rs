@@ -7,3 +7,7 @@
 mod answers;
 mod client;
 mod faults;
+mod web;
+mod web_client;
+mod web_faults;
+mod web_tools;
