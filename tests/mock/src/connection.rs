@@ -3,6 +3,8 @@
 //! Invariant: while an answer is under way, the client's leaving ends it at once and stands in the
 //! journal as aborted; whatever else ends it early was scripted and counts as finished.
 
+mod body;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,10 +15,11 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::sleep;
 
+use self::body::Body;
 use crate::http::{Head, Reader};
 use crate::journal::{Entry, Exchange};
 use crate::reply::Reply;
-use crate::scenario::{Framing, Scenario, Split};
+use crate::scenario::{Framing, Scenario};
 use crate::state::State;
 use crate::web::{self, Live};
 use crate::{admin, api, select};
@@ -192,124 +195,11 @@ async fn send(
         return Ok(Next::KeepAlive);
     }
     pause(scenario.first_event_delay_ms).await;
-    let mut body = BodyWriter {
-        write,
-        reply,
-        sent_bytes: 0,
-    };
-    if let Some(next) = send_pieces(&mut body, live, exchange).await? {
-        return Ok(next);
-    }
-    while let Some(piece) = &reply.repeated {
-        pause(if scenario.event_delay_ms == 0 {
-            20
-        } else {
-            scenario.event_delay_ms
-        })
-        .await;
-        body.piece(piece).await?;
-        exchange.update(|entry| entry.events_sent += 1);
-    }
-    if reply.framing == Framing::Chunked {
-        body.write.write_all(b"0\r\n\r\n").await?;
-    }
-    Ok(Next::KeepAlive)
-}
-
-/// Sends the pieces, and those that come live; returns what a fault among them makes of the
-/// connection.
-async fn send_pieces(
-    body: &mut BodyWriter<'_, '_, '_>,
-    mut live: Option<&mut Live>,
-    exchange: &Exchange,
-) -> io::Result<Option<Next>> {
-    let scenario = &body.reply.scenario;
-    let (mut pieces, mut index) = (body.reply.pieces.clone(), 0);
-    loop {
-        if scenario.split == Split::Whole {
-            pieces = vec![Bytes::from(pieces.concat())];
-        }
-        for piece in &pieces {
-            if index > 0 {
-                pause(scenario.event_delay_ms).await;
-            }
-            if let Some(next) = fault_before(scenario, index).await {
-                return Ok(Some(next));
-            }
-            let is_cut = scenario.truncate_after_events == Some(index);
-            let piece = if is_cut {
-                &piece[..piece.len() / 2]
-            } else {
-                &piece[..]
-            };
-            if !body.piece(piece).await? || is_cut {
-                return Ok(Some(Next::Close));
-            }
-            exchange.update(|entry| entry.events_sent += 1);
-            index += 1;
-        }
-        let more = match &mut live {
-            Some(live) => live.next().await,
-            None => None,
-        };
-        match more {
-            Some(more) => pieces = more,
-            None => return Ok(fault_before(scenario, index).await),
-        }
-    }
-}
-
-/// The fault that is due when `index` pieces were sent.
-async fn fault_before(scenario: &Scenario, index: usize) -> Option<Next> {
-    if scenario.stall_after_events == Some(index) {
-        std::future::pending::<()>().await;
-    }
-    (scenario.reset_after_events == Some(index)).then_some(Next::Reset)
+    Body::new(write, reply).send(live, exchange).await
 }
 
 async fn pause(ms: u64) {
     if ms > 0 {
         sleep(Duration::from_millis(ms)).await;
-    }
-}
-
-struct BodyWriter<'w, 's, 'r> {
-    write: &'w mut WriteHalf<'s>,
-    reply: &'r Reply,
-    sent_bytes: usize,
-}
-
-impl BodyWriter<'_, '_, '_> {
-    /// Writes one piece in the framing and the cuts of the scenario; `false` when the scenario
-    /// truncates the body inside it.
-    async fn piece(&mut self, piece: &[u8]) -> io::Result<bool> {
-        let scenario = &self.reply.scenario;
-        let left = scenario
-            .truncate_after_bytes
-            .map(|limit| limit - self.sent_bytes.min(limit));
-        let allowed = left.map_or(piece.len(), |left| left.min(piece.len()));
-        let size = match scenario.split {
-            Split::Bytes(size) => size.max(1),
-            _ => piece.len().max(1),
-        };
-        for part in piece[..allowed].chunks(size) {
-            self.part(part).await?;
-            if part.len() < piece.len() {
-                // Lets the reader see this part before the next is written.
-                tokio::task::yield_now().await;
-            }
-        }
-        self.sent_bytes += allowed;
-        Ok(allowed == piece.len() && left.is_none_or(|left| left > piece.len()))
-    }
-
-    async fn part(&mut self, part: &[u8]) -> io::Result<()> {
-        if self.reply.framing != Framing::Chunked {
-            return self.write.write_all(part).await;
-        }
-        let mut chunk = format!("{:x}\r\n", part.len()).into_bytes();
-        chunk.extend_from_slice(part);
-        chunk.extend_from_slice(b"\r\n");
-        self.write.write_all(&chunk).await
     }
 }

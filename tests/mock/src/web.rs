@@ -38,7 +38,9 @@
 //! | `web_limited_nonsense`, `…_huge`, `…_past`, `…_plain` | the same with `resetsAt` a word; in milliseconds; long ago; no JSON at all |
 //! | `web_overloaded` | 529 |
 //!
-//! The names of the Messages scenarios work too (`tool_use`, `stall`, `status_503`, …).
+//! The names of the Messages scenarios work too (`tool_use`, `stall`, `status_503`, …), and so do
+//! their fields. Faults after so many events count over the pauses: one that is due when a pause
+//! begins comes then, so `reset_after_events` also breaks a paused stream.
 //!
 //! | word of the session key | does |
 //! |---|---|

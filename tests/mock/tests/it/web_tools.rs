@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use troupe_mock::StreamState;
 
 use crate::client::mock;
-use crate::web_client::{COOKIE, Session, ask, events, joined, types};
+use crate::web_client::{COOKIE, Session, ask, joined, types};
 
 #[tokio::test]
 async fn a_stream_pauses_and_goes_on_with_what_the_tool_said() {
@@ -167,5 +167,24 @@ async fn faults_count_events_across_the_pause() {
         talk.when(|seen| !seen.stream.is_running()).await.stream,
         StreamState::Ended
     );
-    assert!(events(b"").is_empty());
+}
+
+#[tokio::test]
+async fn a_fault_at_the_pause_comes_before_the_results() {
+    let server = mock().await;
+    let session = Session::start(&server, COOKIE).await;
+    let talk = session.conversation(1).await;
+    let tag = r#"[[mock:{"name":"web_one_tool","reset_after_events":7}]]"#;
+    let got = talk.complete(ask(tag)).await;
+    assert!(got.reset, "{}", got.text());
+    talk.when(|seen| seen.stream == StreamState::Cut).await;
+    let tag = r#"[[mock:{"name":"web_one_tool","stall_after_events":7}]]"#;
+    let mut stream = talk.stream(tag).await;
+    let ids = stream.calls(1).await;
+    assert_eq!(talk.say(&ids[0], "unheard").await, 202);
+    let seen = talk.when(|seen| seen.tool_results.len() == 1).await;
+    assert_eq!(seen.stream, StreamState::Open);
+    drop(stream);
+    talk.when(|seen| seen.stream == StreamState::Abandoned)
+        .await;
 }
