@@ -8,6 +8,7 @@ pub mod answer;
 pub mod body;
 pub mod cache_marks;
 pub mod error;
+pub mod estimate;
 mod json;
 mod json_check;
 pub mod models;
