@@ -6,8 +6,12 @@ mod accounts;
 mod facts;
 mod keys;
 pub(crate) mod sample;
+mod sessions;
+mod tokens;
 
 use std::path::Path;
+
+use troupe_core::port::Expect;
 
 use crate::Backend;
 
@@ -53,6 +57,13 @@ contract!(
     accounts::a_taken_name_is_refused,
     accounts::a_renamed_account_frees_its_name,
     accounts::states_are_kept_and_go_with_the_account,
+    tokens::a_token_is_kept_without_its_account,
+    tokens::a_stale_token_is_refused_and_leaves_no_event,
+    tokens::tokens_go_with_the_account,
+    tokens::of_eight_renewals_one_wins,
+    sessions::the_last_write_of_a_session_wins,
+    sessions::a_session_is_its_keys,
+    sessions::ended_sessions_are_not_loaded_and_go,
     keys::put_and_list,
     keys::a_stale_key_version_is_refused,
     keys::a_live_name_is_taken_and_a_revoked_one_is_free,
@@ -78,9 +89,16 @@ async fn sled_keeps_everything_over_a_restart() {
     let state = sample::state(account.id);
     stores
         .accounts
-        .save_state(state.clone(), None)
+        .save_state(state.clone(), Vec::new())
         .await
         .unwrap();
+    let token = stores
+        .accounts
+        .put_token(sample::token("a"), Expect::Absent, None)
+        .await
+        .unwrap();
+    let session = sample::session(1, 2);
+    stores.sessions.save(vec![session]).await.unwrap();
     stores
         .keys
         .save_totals(key.id, sample::totals(5))
@@ -104,6 +122,8 @@ async fn sled_keeps_everything_over_a_restart() {
     let stores = &backend.stores;
     assert_eq!(stores.accounts.list().await.unwrap(), [account]);
     assert_eq!(stores.accounts.states().await.unwrap(), [state]);
+    assert_eq!(stores.accounts.tokens().await.unwrap(), [token]);
+    assert_eq!(stores.sessions.load(0, 9).await.unwrap(), [session]);
     assert_eq!(
         stores.keys.list().await.unwrap(),
         std::slice::from_ref(&key)

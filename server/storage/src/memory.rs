@@ -1,21 +1,22 @@
 //! Every port in memory: for tests and for `memory:`.
 //!
-//! Invariant: one lock over everything, so each write is one step as a transaction is; logs, events and resources are
-//! bounded, the oldest goes first.
+//! Invariant: one lock over everything, so each write is one step as a transaction is; logs, events, resources and
+//! sessions are bounded, the oldest goes first.
 
 mod accounts;
 mod facts;
 mod keys;
+mod sessions;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use troupe_core::account::{AccountRecord, AccountState};
+use troupe_core::account::{AccountRecord, AccountState, TokenRow};
 use troupe_core::event::DomainEvent;
 use troupe_core::key::{KeyRecord, KeyTotals};
-use troupe_core::port::{ResourceOwner, Stores};
+use troupe_core::port::{ResourceOwner, SessionRow, Stores};
 use troupe_core::record::RequestRecord;
-use troupe_core::{AccountId, KeyHash, KeyId};
+use troupe_core::{AccountId, KeyHash, KeyId, SessionKey};
 
 use crate::rules::EVENTS_KEPT;
 
@@ -23,12 +24,18 @@ use crate::rules::EVENTS_KEPT;
 const LOG_ROWS: usize = 100_000;
 /// Resources whose owner is remembered.
 const RESOURCES: usize = 100_000;
+/// Sessions that are remembered; the soonest to end goes first.
+const SESSIONS: usize = 100_000;
 
 #[derive(Default)]
 struct State {
     accounts: BTreeMap<AccountId, AccountRecord>,
     account_names: HashMap<String, AccountId>,
     account_states: BTreeMap<AccountId, AccountState>,
+    tokens: BTreeMap<AccountId, TokenRow>,
+    sessions: HashMap<SessionKey, SessionRow>,
+    /// The same sessions by their end, as `rules::session_order` has them.
+    session_ends: BTreeSet<(u64, KeyId, u64)>,
     keys: BTreeMap<KeyId, KeyRecord>,
     key_names: HashMap<String, KeyId>,
     key_hashes: HashMap<KeyHash, KeyId>,
@@ -68,6 +75,7 @@ pub(crate) fn stores() -> Stores {
         accounts: memory.clone(),
         keys: memory.clone(),
         resources: memory.clone(),
+        sessions: memory.clone(),
         meta: memory.clone(),
         events: memory.clone(),
         log: memory,

@@ -1,10 +1,12 @@
-//! What a put may do, decided once for all backends: versions, live names, hashes.
+//! What a put may do and what a load gives, decided once for all backends: versions, live names, hashes, order.
 //!
 //! Invariant: pure; a backend looks up who holds the name and the hash, and applies the answer in the same transaction.
 
-use troupe_core::account::AccountRecord;
+use std::collections::BTreeMap;
+
+use troupe_core::account::{AccountRecord, TokenRow};
 use troupe_core::key::KeyRecord;
-use troupe_core::port::{Expect, StoreError};
+use troupe_core::port::{Expect, SessionRow, StoreError};
 use troupe_core::{AccountId, KeyHash, KeyId};
 
 /// Rows of the outbox that are kept; the oldest goes when a new one comes.
@@ -75,6 +77,40 @@ pub(crate) fn put_account(
         .filter(|old| old.name != record.name)
         .map(|old| old.name.clone());
     Ok(AccountWrite { record, free_name })
+}
+
+/// With its new version. `old` is the row of that account.
+pub(crate) fn put_token(
+    mut row: TokenRow,
+    expect: Expect,
+    old: Option<&TokenRow>,
+) -> Result<TokenRow, StoreError> {
+    row.version = next_version("token", expect, old.map(|old| old.version))?;
+    Ok(row)
+}
+
+/// Of the rows that have not ended, the `limit` that end last, the latest first. Holds no more rows than that.
+pub(crate) fn last_to_end(
+    rows: impl Iterator<Item = Result<SessionRow, StoreError>>,
+    now_ms: u64,
+    limit: usize,
+) -> Result<Vec<SessionRow>, StoreError> {
+    let mut kept = BTreeMap::new();
+    for row in rows {
+        let row = row?;
+        if row.until_ms > now_ms {
+            kept.insert(session_order(&row), row);
+            if kept.len() > limit {
+                kept.pop_first();
+            }
+        }
+    }
+    Ok(kept.into_values().rev().collect())
+}
+
+/// By end; unique, because a session has one row.
+pub(crate) fn session_order(row: &SessionRow) -> (u64, KeyId, u64) {
+    (row.until_ms, row.session.key, row.session.session)
 }
 
 pub(crate) fn no_account() -> StoreError {

@@ -12,6 +12,10 @@ mod engine;
 mod facts;
 mod flush;
 mod keys;
+#[cfg(test)]
+mod old;
+mod sessions;
+mod tokens;
 mod transact;
 mod trees;
 
@@ -65,6 +69,7 @@ pub(crate) fn open(data_dir: &Path) -> Result<(Stores, Engine), OpenError> {
         accounts: port.clone(),
         keys: port.clone(),
         resources: port.clone(),
+        sessions: port.clone(),
         meta: port.clone(),
         events: port,
         log: Arc::new(log),

@@ -1,7 +1,7 @@
 //! The contract of `AccountStore`.
 
 use troupe_core::AccountId;
-use troupe_core::account::AccountRecord;
+use troupe_core::account::{AccountRecord, AccountState};
 use troupe_core::port::{Expect, StoreError, Stores};
 
 use super::sample::{account, account_event, state};
@@ -115,29 +115,22 @@ pub(super) async fn a_renamed_account_frees_its_name(stores: &Stores) {
 pub(super) async fn states_are_kept_and_go_with_the_account(stores: &Stores) {
     let a = create(stores, "a").await;
     let declared = state(AccountId::declared("in the file"));
-    stores
-        .accounts
-        .save_state(state(a.id), Some(account_event(&a)))
+    let save = |state: &AccountState, events| stores.accounts.save_state(state.clone(), events);
+    let told = account_event(&a);
+    save(&state(a.id), vec![told.clone(), told.clone()])
         .await
         .unwrap();
-    stores
-        .accounts
-        .save_state(declared.clone(), None)
-        .await
-        .unwrap();
+    save(&declared, Vec::new()).await.unwrap();
     let mut newer = state(a.id);
-    newer.cooldowns.clear();
-    stores
-        .accounts
-        .save_state(newer.clone(), None)
-        .await
-        .unwrap();
+    newer.lanes.clear();
+    save(&newer, Vec::new()).await.unwrap();
     let found = stores.accounts.states().await.unwrap();
     assert!(
         found.len() == 2 && found.contains(&newer) && found.contains(&declared),
         "{found:?}"
     );
-    assert_eq!(stores.events.after(0, 10).await.unwrap().len(), 2);
+    let events = stores.events.after(1, 10).await.unwrap();
+    assert_eq!(events, [(2, told.clone()), (3, told)]);
     stores
         .accounts
         .remove(a.id, account_event(&a))

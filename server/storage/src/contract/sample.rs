@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 
 use troupe_core::account::{
-    AccountKind, AccountRecord, AccountState, AuthScheme, CoolDown, Health,
+    AccountKind, AccountRecord, AccountState, AccountStats, Auth, AuthScheme, CoolDown, Grant,
+    Health, Intent, LaneState, ModelStats, OauthSettings, PreferredAuth, SecretName, TokenFormat,
+    TokenRow, WebSettings, window,
 };
 use troupe_core::event::{DomainEvent, EventKind};
-use troupe_core::key::{Endpoints, KeyLimits, KeyRecord, KeyTotals, ResourceScope};
-use troupe_core::port::ResourceOwner;
+use troupe_core::key::{
+    AccountBinding, Endpoints, HashScheme, KeyLimits, KeyRecord, KeyTotals, ResourceScope,
+};
+use troupe_core::models::{ModelRules, Pattern};
+use troupe_core::port::{ResourceOwner, SessionRow};
 use troupe_core::record::{Outcome, RequestRecord, Route, TokenUsage};
-use troupe_core::{AccountId, KeyHash, KeyId, RequestId};
+use troupe_core::{AccountId, KeyHash, KeyId, RequestId, SessionKey};
 
 pub(crate) fn account(name: &str) -> AccountRecord {
     AccountRecord {
@@ -19,30 +24,113 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         base_url: "https://api.example.org".into(),
         auth: AuthScheme::Bearer,
         sealed: (0..=255).collect(),
+        secrets: BTreeMap::from([(SecretName::Proxy, vec![0, 255])]),
         headers: BTreeMap::from([("x-team".into(), "ü".into())]),
         models: BTreeMap::from([("here".into(), "there".into())]),
         concurrent: Some(4),
         enabled: true,
+        preferred_auth: PreferredAuth::Web,
+        oauth: Some(oauth()),
+        web: Some(WebSettings {
+            base_url: "https://web.example.org".into(),
+            organization: Some("org".into()),
+            preserve_chats: true,
+        }),
+        group: Some("g".into()),
+        tags: vec!["t".into()],
+        weight: 3,
+        priority: 2,
+        rules: rules(),
+        schedule: Some("mon-fri 08:00-18:00".parse().unwrap()),
+        reserve_percent: Some(90),
+        ca_file: Some("/etc/ca.pem".into()),
+        imported_from: Some("elsewhere:1".into()),
         created_ms: 1_795_478_400_000,
         updated_ms: u64::MAX,
         version: 77,
     }
 }
 
+fn oauth() -> OauthSettings {
+    OauthSettings {
+        grant: Grant::ClientCredentials,
+        token_url: "https://login.example.org/token".into(),
+        authorize_url: Some("https://login.example.org/authorize".into()),
+        redirect_uri: Some("https://here.example.org/".into()),
+        client_id: Some("id".into()),
+        scopes: vec!["a b".into()],
+        extra: BTreeMap::from([("audience".into(), "x".into())]),
+        format: TokenFormat::Form,
+        assertion_file: Some("/run/jwt".into()),
+    }
+}
+
+fn rules() -> ModelRules {
+    ModelRules {
+        allow: vec![Pattern::parse("claude-*").unwrap()],
+        deny: vec![Pattern::parse("*-4-0").unwrap()],
+    }
+}
+
 pub(crate) fn state(id: AccountId) -> AccountState {
     let cooldown = |model: Option<&str>| CoolDown {
         model: model.map(Into::into),
+        betas: model.map(|_| u64::MAX),
         until_ms: 9,
         throttled: model.is_none(),
     };
-    AccountState {
-        id,
+    let lane = LaneState {
         health: Health::OutOfService {
             since_ms: 3,
             reason: "billing".into(),
         },
         cooldowns: vec![cooldown(None), cooldown(Some("claude"))],
-        updated_ms: 4,
+        windows: vec![window("5h", Some("claude".into()), 999_999, 8)],
+    };
+    let served = ModelStats {
+        requests: 1,
+        usage: totals(0).usage,
+        cost_micro_usd: u64::MAX,
+    };
+    let mut state = AccountState::new(id, 4);
+    state.lanes = BTreeMap::from([(Auth::Oauth, lane), (Auth::Web, LaneState::default())]);
+    state.stats = AccountStats {
+        since_ms: 1,
+        models: BTreeMap::from([("claude".into(), served)]),
+        ..AccountStats::default()
+    };
+    state.stats.duration.add(7);
+    state
+}
+
+pub(crate) fn token(account: &str) -> TokenRow {
+    TokenRow {
+        account: AccountId::declared(account),
+        generation: 3,
+        obtained_ms: 1,
+        expires_ms: u64::MAX,
+        sealed: (0..=255).collect(),
+        intent: Some(Intent {
+            generation: 2,
+            node: "local".into(),
+            boot_epoch: u64::MAX,
+            at_ms: 5,
+            last: true,
+        }),
+        needs_login: Some("ü".into()),
+        version: 77,
+    }
+}
+
+pub(crate) fn session(session: u64, until_ms: u64) -> SessionRow {
+    SessionRow {
+        session: SessionKey {
+            key: KeyId::declared("k"),
+            session,
+        },
+        account: AccountId::declared("a"),
+        cached_tokens: u64::MAX,
+        until_ms,
     }
 }
 
@@ -51,6 +139,7 @@ pub(crate) fn key(name: &str, hash: u8) -> KeyRecord {
         id: KeyId::declared(name),
         name: name.into(),
         hash: KeyHash([hash; 32]),
+        scheme: HashScheme::Sha256,
         prefix: "troupe-abc12345".into(),
         owner: Some("ann".into()),
         group: None,
@@ -58,6 +147,12 @@ pub(crate) fn key(name: &str, hash: u8) -> KeyRecord {
         resources: ResourceScope::All,
         limits: KeyLimits {
             concurrent: Some(2),
+        },
+        rules: rules(),
+        binding: AccountBinding {
+            accounts: vec!["a".into()],
+            groups: vec!["g".into()],
+            tags: vec!["t".into()],
         },
         enabled: true,
         expires_ms: Some(8),
@@ -106,6 +201,13 @@ pub(crate) fn account_event(account: &AccountRecord) -> DomainEvent {
     })
 }
 
+pub(crate) fn token_event(row: &TokenRow) -> DomainEvent {
+    event(EventKind::TokenRenewed {
+        id: row.account,
+        generation: row.generation,
+    })
+}
+
 fn event(kind: EventKind) -> DomainEvent {
     DomainEvent {
         at_ms: 7,
@@ -116,25 +218,22 @@ fn event(kind: EventKind) -> DomainEvent {
 
 pub(crate) fn request(at_ms: u64) -> RequestRecord {
     RequestRecord {
-        id: RequestId(uuid::Uuid::from_u128(at_ms.into())),
-        at_ms,
-        route: Route::Messages,
         status: 200,
         outcome: Outcome::Completed,
         stream: true,
         key: Some(KeyId::declared("k")),
-        account: None,
         account_name: Some("a\n\"b".into()),
         session: Some(u64::MAX),
-        model: None,
         attempts: 1,
         usage: totals(0).usage,
-        estimated: false,
         first_event_us: Some(1),
         gateway_us: 2,
         duration_us: 3,
         upstream_status: Some(200),
-        upstream_request_id: None,
-        error: None,
+        ..RequestRecord::begin(
+            RequestId(uuid::Uuid::from_u128(at_ms.into())),
+            at_ms,
+            Route::Messages,
+        )
     }
 }

@@ -1,7 +1,7 @@
-//! Accounts in memory. Invariant: `account_names` holds exactly the names of the rows.
+//! Accounts in memory. Invariant: `account_names` holds exactly the names of the rows; state and tokens go with them.
 
 use troupe_core::AccountId;
-use troupe_core::account::{AccountRecord, AccountState};
+use troupe_core::account::{AccountRecord, AccountState, TokenRow};
 use troupe_core::event::DomainEvent;
 use troupe_core::port::{AccountStore, Expect, PortFuture};
 
@@ -47,6 +47,7 @@ impl AccountStore for Memory {
                 let old = state.accounts.remove(&id).ok_or_else(rules::no_account)?;
                 state.account_names.remove(&old.name);
                 state.account_states.remove(&id);
+                state.tokens.remove(&id);
                 state.push_event(event);
                 Ok(())
             })
@@ -59,15 +60,38 @@ impl AccountStore for Memory {
         )
     }
 
-    fn save_state(&self, row: AccountState, event: Option<DomainEvent>) -> PortFuture<'_, ()> {
+    fn save_state(&self, row: AccountState, events: Vec<DomainEvent>) -> PortFuture<'_, ()> {
         Box::pin(async move {
             self.with(|state| {
                 state.account_states.insert(row.id, row);
-                if let Some(event) = event {
-                    state.push_event(event);
-                }
+                events.into_iter().for_each(|event| state.push_event(event));
             });
             Ok(())
+        })
+    }
+
+    fn tokens(&self) -> PortFuture<'_, Vec<TokenRow>> {
+        Box::pin(async move { Ok(self.with(|state| state.tokens.values().cloned().collect())) })
+    }
+
+    fn token(&self, id: AccountId) -> PortFuture<'_, Option<TokenRow>> {
+        Box::pin(async move { Ok(self.with(|state| state.tokens.get(&id).cloned())) })
+    }
+
+    fn put_token(
+        &self,
+        row: TokenRow,
+        expect: Expect,
+        event: Option<DomainEvent>,
+    ) -> PortFuture<'_, TokenRow> {
+        Box::pin(async move {
+            self.with(|state| {
+                let old = state.tokens.get(&row.account);
+                let row = rules::put_token(row, expect, old)?;
+                state.tokens.insert(row.account, row.clone());
+                event.into_iter().for_each(|event| state.push_event(event));
+                Ok(row)
+            })
         })
     }
 }

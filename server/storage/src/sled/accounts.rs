@@ -1,15 +1,15 @@
-//! Accounts on sled. Invariant: `account_names` holds exactly the names of the rows.
+//! Accounts on sled. Invariant: `account_names` holds exactly the names of the rows; state and tokens go with them.
 
 use ::sled::Transactional;
 use troupe_core::AccountId;
-use troupe_core::account::{AccountRecord, AccountState};
+use troupe_core::account::{AccountRecord, AccountState, TokenRow};
 use troupe_core::event::DomainEvent;
 use troupe_core::port::{AccountStore, Expect, PortFuture, StoreError};
 
 use super::engine::Engine;
-use super::transact::{abort, holder, outcome, push_event, put_row, row, rows};
-use super::trees::{ACCOUNT_STATES, ACCOUNTS, Trees};
-use crate::codec::encode;
+use super::tokens;
+use super::transact::{abort, holder, outcome, push_events, put_row, row, rows};
+use super::trees::{ACCOUNT_STATES, ACCOUNTS, TOKENS, Trees};
 use crate::rules;
 
 const ROW: &str = "account row";
@@ -41,9 +41,28 @@ impl AccountStore for Engine {
         Box::pin(self.read(|trees| rows(&trees.account_states, STATE_ROW)))
     }
 
-    fn save_state(&self, state: AccountState, event: Option<DomainEvent>) -> PortFuture<'_, ()> {
+    fn save_state(&self, state: AccountState, events: Vec<DomainEvent>) -> PortFuture<'_, ()> {
         Box::pin(self.write(ACCOUNT_STATES, move |trees| {
-            save_state(trees, &state, event.as_ref())
+            save_state(trees, &state, &events)
+        }))
+    }
+
+    fn tokens(&self) -> PortFuture<'_, Vec<TokenRow>> {
+        Box::pin(self.read(tokens::list))
+    }
+
+    fn token(&self, id: AccountId) -> PortFuture<'_, Option<TokenRow>> {
+        Box::pin(self.read(move |trees| tokens::get(trees, id)))
+    }
+
+    fn put_token(
+        &self,
+        row: TokenRow,
+        expect: Expect,
+        event: Option<DomainEvent>,
+    ) -> PortFuture<'_, TokenRow> {
+        Box::pin(self.write(TOKENS, move |trees| {
+            tokens::put(trees, &row, expect, event.as_ref())
         }))
     }
 }
@@ -54,7 +73,6 @@ fn put(
     expect: Expect,
     event: &DomainEvent,
 ) -> Result<AccountRecord, StoreError> {
-    let event = encode(event)?;
     let all = (&t.accounts, &t.account_names, &t.meta, &t.outbox);
     outcome(all.transaction(|(accounts, names, meta, outbox)| {
         let old: Option<AccountRecord> = row(accounts, ROW, record.id.0)?;
@@ -70,41 +88,36 @@ fn put(
         }
         names.insert(write.record.name.as_bytes(), write.record.id.0.as_bytes())?;
         put_row(accounts, write.record.id.0, &write.record)?;
-        push_event(meta, outbox, &event)?;
+        push_events(meta, outbox, [event])?;
         Ok(write.record)
     }))
 }
 
 fn remove(t: &Trees, id: AccountId, event: &DomainEvent) -> Result<(), StoreError> {
-    let event = encode(event)?;
     let all = (
         &t.accounts,
         &t.account_names,
         &t.account_states,
+        &t.tokens,
         &t.meta,
         &t.outbox,
     );
-    outcome(all.transaction(|(accounts, names, states, meta, outbox)| {
+    outcome(all.transaction(|trees| {
+        let (accounts, names, states, tokens, meta, outbox) = trees;
         let old: Option<AccountRecord> = row(accounts, ROW, id.0)?;
         let old = abort(old.ok_or_else(rules::no_account))?;
         names.remove(old.name.as_bytes())?;
         accounts.remove(id.0.as_bytes())?;
         states.remove(id.0.as_bytes())?;
-        push_event(meta, outbox, &event)
+        tokens.remove(id.0.as_bytes())?;
+        push_events(meta, outbox, [event])
     }))
 }
 
-fn save_state(
-    t: &Trees,
-    state: &AccountState,
-    event: Option<&DomainEvent>,
-) -> Result<(), StoreError> {
-    let event = event.map(encode).transpose()?;
+fn save_state(t: &Trees, state: &AccountState, events: &[DomainEvent]) -> Result<(), StoreError> {
     let all = (&t.account_states, &t.meta, &t.outbox);
     outcome(all.transaction(|(states, meta, outbox)| {
         put_row(states, state.id.0, state)?;
-        event
-            .as_ref()
-            .map_or(Ok(()), |event| push_event(meta, outbox, event))
+        push_events(meta, outbox, events)
     }))
 }

@@ -7,7 +7,7 @@ use troupe_core::key::{KeyRecord, KeyTotals};
 use troupe_core::port::{Expect, KeyStore, PortFuture, StoreError};
 
 use super::engine::Engine;
-use super::transact::{abort, failed, holder, outcome, perhaps, push_event, put_row, row, rows};
+use super::transact::{abort, failed, holder, outcome, perhaps, push_events, put_row, row, rows};
 use super::trees::{KEY_TOTALS, KEYS, Trees};
 use crate::codec::{decode, encode};
 use crate::rules;
@@ -58,7 +58,6 @@ fn put(
     expect: Expect,
     event: &DomainEvent,
 ) -> Result<KeyRecord, StoreError> {
-    let event = encode(event)?;
     let all = (&t.keys, &t.key_names, &t.key_hashes, &t.meta, &t.outbox);
     outcome(all.transaction(|(keys, names, hashes, meta, outbox)| {
         let old: Option<KeyRecord> = row(keys, ROW, record.id.0)?;
@@ -83,7 +82,7 @@ fn put(
         }
         hashes.insert(&write.record.hash.0, id.as_bytes())?;
         put_row(keys, id, &write.record)?;
-        push_event(meta, outbox, &event)?;
+        push_events(meta, outbox, [event])?;
         Ok(write.record)
     }))
 }

@@ -8,6 +8,7 @@ use ::sled::transaction::{
 use ::sled::{Error, Tree};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use troupe_core::event::DomainEvent;
 use troupe_core::port::StoreError;
 use uuid::Uuid;
 
@@ -72,18 +73,20 @@ pub(super) fn holder(index: &TransactionalTree, key: &[u8]) -> Step<Option<Uuid>
     )
 }
 
-/// Appends an encoded event and drops the oldest.
-pub(super) fn push_event(
+/// Appends events and drops as many of the oldest.
+pub(super) fn push_events<'a>(
     meta: &TransactionalTree,
     outbox: &TransactionalTree,
-    event: &[u8],
+    events: impl IntoIterator<Item = &'a DomainEvent>,
 ) -> Step<()> {
-    let last = meta.get(LAST_EVENT)?.map(|bytes| sequence(&bytes));
-    let next = abort(last.transpose())?.unwrap_or(0) + 1;
-    meta.insert(LAST_EVENT, &next.to_be_bytes())?;
-    outbox.insert(&next.to_be_bytes(), event)?;
-    if let Some(oldest) = next.checked_sub(EVENTS_KEPT) {
-        outbox.remove(&oldest.to_be_bytes())?;
+    for event in events {
+        let last = meta.get(LAST_EVENT)?.map(|bytes| sequence(&bytes));
+        let next = abort(last.transpose())?.unwrap_or(0) + 1;
+        meta.insert(LAST_EVENT, &next.to_be_bytes())?;
+        outbox.insert(&next.to_be_bytes(), abort(encode(event))?)?;
+        if let Some(oldest) = next.checked_sub(EVENTS_KEPT) {
+            outbox.remove(&oldest.to_be_bytes())?;
+        }
     }
     Ok(())
 }

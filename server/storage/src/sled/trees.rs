@@ -1,6 +1,6 @@
 //! The trees, and how each is made durable.
 //!
-//! Invariant: a tree that decides who may call or what they own is `Durable`.
+//! Invariant: a tree that decides who may call, what they own, or what a credential is, is `Durable`.
 
 use std::path::Path;
 
@@ -24,90 +24,57 @@ pub(super) struct Table {
     pub flush: FlushPolicy,
 }
 
-/// The store's own facts; name → bytes as they are.
-pub(super) const META: Table = Table {
-    name: "meta",
-    flush: Durable,
-};
-/// Account id → `AccountRecord`.
-pub(super) const ACCOUNTS: Table = Table {
-    name: "accounts",
-    flush: Durable,
-};
-/// Name → account id.
-pub(super) const ACCOUNT_NAMES: Table = Table {
-    name: "account_names",
-    flush: Durable,
-};
-/// Account id → `AccountState`.
-pub(super) const ACCOUNT_STATES: Table = Table {
-    name: "account_states",
-    flush: Durable,
-};
-/// Key id → `KeyRecord`.
-pub(super) const KEYS: Table = Table {
-    name: "keys",
-    flush: Durable,
-};
-/// Name of a live key → key id.
-pub(super) const KEY_NAMES: Table = Table {
-    name: "key_names",
-    flush: Durable,
-};
-/// Hash → key id, revoked ones included.
-pub(super) const KEY_HASHES: Table = Table {
-    name: "key_hashes",
-    flush: Durable,
-};
-/// Key id → `KeyTotals`.
-pub(super) const KEY_TOTALS: Table = Table {
-    name: "key_totals",
-    flush: Lazy,
-};
-/// Upstream id → `ResourceOwner`.
-pub(super) const RESOURCES: Table = Table {
-    name: "resources",
-    flush: Durable,
-};
-/// Sequence number (u64, big-endian) → `DomainEvent`.
-pub(super) const OUTBOX: Table = Table {
-    name: "outbox",
-    flush: Durable,
-};
+/// One line per tree: constant, field (which is its name on disk too) and policy.
+macro_rules! trees {
+    ($($(#[$doc:meta])* $table:ident $field:ident $flush:ident;)+) => {
+        $($(#[$doc])* pub(super) const $table: Table = Table {
+            name: stringify!($field),
+            flush: $flush,
+        };)+
 
-/// All trees of an open store.
-pub(super) struct Trees {
-    pub meta: Tree,
-    pub accounts: Tree,
-    pub account_names: Tree,
-    pub account_states: Tree,
-    pub keys: Tree,
-    pub key_names: Tree,
-    pub key_hashes: Tree,
-    pub key_totals: Tree,
-    pub resources: Tree,
-    pub outbox: Tree,
-    pub flusher: Flusher,
+        /// All trees of an open store.
+        pub(super) struct Trees {
+            $($(#[$doc])* pub $field: Tree,)+
+            pub flusher: Flusher,
+        }
+
+        impl Trees {
+            pub(super) fn open(db: Db, folder: &Path) -> Result<Self> {
+                let trees = Self {
+                    $($field: db.open_tree($table.name)?,)+
+                    flusher: Flusher::new(db.clone(), folder)?,
+                };
+                // The trees' names are durable before the first row is.
+                db.flush()?;
+                Ok(trees)
+            }
+        }
+    };
 }
 
-impl Trees {
-    pub(super) fn open(db: Db, folder: &Path) -> Result<Self> {
-        let tree = |table: Table| db.open_tree(table.name);
-        let trees = Self {
-            meta: tree(META)?,
-            accounts: tree(ACCOUNTS)?,
-            account_names: tree(ACCOUNT_NAMES)?,
-            account_states: tree(ACCOUNT_STATES)?,
-            keys: tree(KEYS)?,
-            key_names: tree(KEY_NAMES)?,
-            key_hashes: tree(KEY_HASHES)?,
-            key_totals: tree(KEY_TOTALS)?,
-            resources: tree(RESOURCES)?,
-            outbox: tree(OUTBOX)?,
-            flusher: Flusher::new(db.clone(), folder)?,
-        };
-        // The trees' names are durable before the first row is.
-        db.flush()?;
-        Ok(trees)
-    }
+trees! {
+    /// The store's own facts; name → bytes as they are.
+    META meta Durable;
+    /// Account id → `AccountRecord`.
+    ACCOUNTS accounts Durable;
+    /// Name → account id.
+    ACCOUNT_NAMES account_names Durable;
+    /// Account id → `AccountState`.
+    ACCOUNT_STATES account_states Durable;
+    /// Account id → `TokenRow`.
+    TOKENS tokens Durable;
+    /// Key id, then the session's hash (u64, big-endian) → `SessionRow`.
+    SESSIONS sessions Durable;
+    /// Key id → `KeyRecord`.
+    KEYS keys Durable;
+    /// Name of a live key → key id.
+    KEY_NAMES key_names Durable;
+    /// Hash → key id, revoked ones included.
+    KEY_HASHES key_hashes Durable;
+    /// Key id → `KeyTotals`.
+    KEY_TOTALS key_totals Lazy;
+    /// Upstream id → `ResourceOwner`.
+    RESOURCES resources Durable;
+    /// Sequence number (u64, big-endian) → `DomainEvent`.
+    OUTBOX outbox Durable;
 }
