@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::http::Head;
+use crate::oauth;
 use crate::reply::Reply;
 use crate::scenario::Scenario;
 use crate::state::State;
@@ -14,6 +15,9 @@ use crate::state::State;
 pub(crate) fn answer(state: &State, head: &Head, body: &Bytes) -> Option<Reply> {
     let path = head.target.split('?').next().unwrap_or_default();
     let name = path.strip_prefix("/__mock/")?;
+    if let Some(reply) = oauth::admin::answer(state, &head.method, name, body) {
+        return Some(reply);
+    }
     Some(match (head.method.as_str(), name) {
         ("GET", "journal") => match serde_json::to_value(state.journal.entries()) {
             Ok(entries) => Reply::json(
@@ -41,10 +45,11 @@ pub(crate) fn answer(state: &State, head: &Head, body: &Bytes) -> Option<Reply> 
             }
             Err(message) => Reply::error(400, &message),
         },
-        _ => Reply::error(
-            404,
-            "GET or DELETE /__mock/journal, POST or DELETE /__mock/script, GET /__mock/web",
-        ),
+        _ => {
+            let usage =
+                "GET or DELETE /__mock/journal, POST or DELETE /__mock/script, GET /__mock/web";
+            Reply::error(404, &format!("{usage}, {}", oauth::admin::USAGE))
+        }
     })
 }
 

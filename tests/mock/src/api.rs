@@ -9,6 +9,7 @@ use troupe_wire::models::{self, ModelPage, PageQuery};
 
 use crate::http::Head;
 use crate::message::Message;
+use crate::oauth::Verdict;
 use crate::reply::Reply;
 use crate::request::Ask;
 use crate::resources::Kind;
@@ -19,8 +20,7 @@ use crate::state::State;
 /// Answers a request whose body was read.
 pub(crate) fn answer(state: &State, head: &Head, body: &Bytes, serial: u64) -> Reply {
     let path = head.target.split('?').next().unwrap_or_default();
-    if !is_authorised(state, head) {
-        let message = "invalid x-api-key";
+    if let Some(message) = refusal(state, head) {
         return dressed(
             state,
             Reply::error(401, message),
@@ -63,7 +63,8 @@ fn dressed(state: &State, mut reply: Reply, scenario: Scenario, serial: u64) -> 
     reply
 }
 
-fn is_authorised(state: &State, head: &Head) -> bool {
+/// Why the credential is not accepted. A bearer token of the authorization server is judged by it alone.
+fn refusal(state: &State, head: &Head) -> Option<&'static str> {
     let keys = &state.config.require_keys;
     let bearer = head.header("authorization").and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
@@ -71,11 +72,18 @@ fn is_authorised(state: &State, head: &Head) -> bool {
             .eq_ignore_ascii_case("bearer")
             .then_some(token.trim())
     });
-    keys.is_empty()
+    match bearer.and_then(|token| state.oauth.verdict(token)) {
+        Some(Verdict::Live) => return None,
+        Some(Verdict::Expired) => return Some("access token has expired"),
+        Some(Verdict::Revoked) => return Some("access token is revoked"),
+        None => {}
+    }
+    let accepted = keys.is_empty()
         || [head.header("x-api-key"), bearer]
             .into_iter()
             .flatten()
-            .any(|given| keys.iter().any(|key| key == given))
+            .any(|given| keys.iter().any(|key| key == given));
+    (!accepted).then_some("invalid x-api-key")
 }
 
 fn message(ask: &Ask, scenario: &Scenario, serial: u64) -> Reply {

@@ -22,7 +22,7 @@ use crate::reply::Reply;
 use crate::scenario::{Framing, Scenario};
 use crate::state::State;
 use crate::web::{self, Live};
-use crate::{admin, api, select};
+use crate::{admin, api, oauth, select};
 
 /// What becomes of the connection after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,13 +108,14 @@ async fn exchange(
         .journal
         .append(entry(&head, body.clone(), connection, started));
     let serial = state.next_serial();
-    let reply = web::answer(state, &head, &body, serial)
+    let reply = oauth::answer(state, &head, &body, serial)
+        .or_else(|| web::answer(state, &head, &body, serial))
         .unwrap_or_else(|| api::answer(state, &head, &body, serial));
     deliver(stream, &head, reply, exchange).await
 }
 
 fn entry(head: &Head, body: Bytes, connection: u64, started: (Instant, u64)) -> Entry {
-    Entry {
+    let mut entry = Entry {
         id: 0,
         connection,
         method: head.method.clone(),
@@ -129,7 +130,9 @@ fn entry(head: &Head, body: Bytes, connection: u64, started: (Instant, u64)) -> 
         finished_at_ms: None,
         aborted_at_ms: None,
         aborted_at: None,
-    }
+    };
+    oauth::redact(&mut entry);
+    entry
 }
 
 /// Writes the reply unless the client leaves first.

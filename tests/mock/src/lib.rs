@@ -13,6 +13,7 @@ mod connection;
 mod http;
 mod journal;
 mod message;
+mod oauth;
 mod reply;
 mod request;
 mod resources;
@@ -24,6 +25,7 @@ mod web;
 mod wire_order;
 
 pub use journal::{Entry, Journal, WaitTimeout};
+pub use oauth::{FamilyFacts, FamilySeed, Oauth, OauthConfig, SeededTokens, fingerprint};
 pub use scenario::{Events, Framing, LineEnd, MidError, Scenario, Split};
 pub use server::{Mock, MockConfig, MockServer};
 pub use web::{

@@ -73,6 +73,9 @@ pub struct Scenario {
     pub framing: Framing,
     /// Closes the connection after the answer.
     pub close: bool,
+    /// For the token endpoint: whether the request takes effect (tokens are spent and given out)
+    /// although something else is answered; by default only where nothing else is.
+    pub takes_effect: Option<bool>,
     /// Text of the answer.
     pub text: Option<String>,
     /// Length of a made-up text.

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::connection;
 use crate::journal::Journal;
+use crate::oauth::{Oauth, OauthConfig};
 use crate::scenario::Scenario;
 use crate::state::State;
 use crate::web::Web;
@@ -35,6 +36,8 @@ pub struct MockConfig {
     pub journal_entries: usize,
     /// Bytes of bodies that the journal keeps; the newest entry is always kept.
     pub journal_body_bytes: usize,
+    /// What the authorization server expects and gives.
+    pub oauth: OauthConfig,
 }
 
 impl Default for MockConfig {
@@ -47,6 +50,7 @@ impl Default for MockConfig {
             read_delay: Duration::ZERO,
             journal_entries: 1_000,
             journal_body_bytes: 256 * 1024 * 1024,
+            oauth: OauthConfig::default(),
         }
     }
 }
@@ -158,6 +162,11 @@ impl MockServer {
     /// What reached the mock.
     pub fn journal(&self) -> Journal {
         self.state.journal.clone()
+    }
+
+    /// Logins, tokens and their families.
+    pub fn oauth(&self) -> Oauth {
+        Oauth::new(Arc::clone(&self.state.oauth))
     }
 
     /// Conversations, files and streams of the web-session surface.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codes::PendingCodes;
 use crate::journal::Journal;
+use crate::oauth::OauthStore;
 use crate::resources::Resources;
 use crate::scenario::Scenario;
 use crate::server::MockConfig;
@@ -18,6 +19,7 @@ pub(crate) struct State {
     resources: Mutex<Resources>,
     codes: Mutex<PendingCodes>,
     pub(crate) web: Arc<WebStore>,
+    pub(crate) oauth: Arc<OauthStore>,
     serial: AtomicU64,
     connections: AtomicU64,
 }
@@ -26,6 +28,7 @@ impl State {
     pub(crate) fn new(config: MockConfig) -> Self {
         Self {
             journal: Journal::new(config.journal_entries, config.journal_body_bytes),
+            oauth: Arc::new(OauthStore::new(config.oauth.clone())),
             config,
             script: Mutex::default(),
             resources: Mutex::default(),

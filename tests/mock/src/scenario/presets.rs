@@ -8,7 +8,8 @@ pub(super) fn find(name: &str) -> Option<Scenario> {
         .or_else(|| stream(name))
         .or_else(|| fault(name))
         .or_else(|| refusal(name))
-        .or_else(|| crate::web::presets::find(name))?;
+        .or_else(|| crate::web::presets::find(name))
+        .or_else(|| crate::oauth::presets::find(name))?;
     scenario.name = Some(name.to_owned());
     Some(scenario)
 }

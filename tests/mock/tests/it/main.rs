@@ -7,6 +7,9 @@
 mod answers;
 mod client;
 mod faults;
+mod oauth;
+mod oauth_faults;
+mod oauth_state;
 mod web;
 mod web_client;
 mod web_faults;
