@@ -239,6 +239,7 @@ async fn once(exchange: &mut Exchange, ask: &mut Ask<'_>, plan: &Plan) -> Result
         target,
         headers: headers::up(ask.headers, &route.headers),
         body,
+        network: troupe_upstream::Network::direct(),
     };
     let began = Instant::now();
     let opened = tokio::time::timeout(limit, open(&worker, request)).await;

@@ -158,10 +158,11 @@ pub(crate) fn is_forbidden_address(address: IpAddr) -> bool {
     }
 }
 
-fn is_forbidden_host(host: &Host<&str>) -> bool {
+/// An address as above, or a name that is known to be a metadata service's.
+pub(crate) fn is_forbidden_host(host: &Host<impl AsRef<str>>) -> bool {
     match host {
         Host::Domain(name) => matches!(
-            name.trim_end_matches('.'),
+            name.as_ref().trim_end_matches('.'),
             "metadata.google.internal" | "metadata.goog"
         ),
         Host::Ipv4(v4) => is_forbidden_address(IpAddr::V4(*v4)),
@@ -169,7 +170,7 @@ fn is_forbidden_host(host: &Host<&str>) -> bool {
     }
 }
 
-fn is_loopback(host: &Host<&str>) -> bool {
+pub(crate) fn is_loopback(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
         Host::Ipv4(v4) => v4.is_loopback(),

@@ -72,6 +72,17 @@ impl AnswerBody {
     }
 }
 
+#[cfg(test)]
+impl AnswerBody {
+    /// Of an undecoded body that has not ended.
+    pub(crate) fn tcp(&self) -> Option<&tokio::net::TcpStream> {
+        match &self.0 {
+            Inner::Plain(body) => body.tcp(),
+            Inner::Empty | Inner::Decoded(_) => None,
+        }
+    }
+}
+
 impl fmt::Debug for AnswerBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {

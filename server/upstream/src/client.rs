@@ -3,20 +3,9 @@
 //! Invariant: no redirect is followed, nothing is decompressed behind our back, no header is added, the number of
 //! connections is not capped, and no time limit but those of connecting lives here; the pipeline owns the others.
 
-use std::{
-    cell::{OnceCell, RefCell},
-    fmt,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, fmt, rc::Rc, time::Duration};
 
-use rustls::ClientConfig;
-
-use crate::{
-    pool::Pool,
-    tls::{self, TlsSetupError},
-};
+use crate::pool::Pool;
 
 /// So much is read at once; two full TLS records.
 const SCRATCH_BYTES: usize = 32 * 1024;
@@ -24,7 +13,8 @@ const SCRATCH_BYTES: usize = 32 * 1024;
 /// Times of the connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// For the name's resolution and TCP together, and again for the TLS handshake.
+    /// For the name's resolution and TCP together, and again for the TLS handshake; both also on the way to a proxy, which
+    /// has it once more for its answer.
     pub connect_timeout: Duration,
     /// Idle longer, a connection is not used again; below what upstreams and the balancers before them allow (60 s).
     pub idle: Duration,
@@ -51,43 +41,17 @@ pub(crate) struct Shared {
     pub(crate) pool: RefCell<Pool>,
     /// All connections read into this, within one poll: what waits for its upstream holds no buffer.
     pub(crate) scratch: RefCell<Box<[u8]>>,
-    /// Made for the first https request, as it needs the root certificates.
-    tls: OnceCell<Arc<ClientConfig>>,
-}
-
-// === impl Shared ===
-
-impl Shared {
-    pub(crate) fn tls(&self) -> Result<Arc<ClientConfig>, TlsSetupError> {
-        if let Some(tls) = self.tls.get() {
-            return Ok(tls.clone());
-        }
-        let tls = tls::system()?;
-        Ok(self.tls.get_or_init(|| tls).clone())
-    }
 }
 
 // === impl UpstreamClient ===
 
 impl UpstreamClient {
-    /// With the system's root certificates.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self::build(settings, OnceCell::new())
-    }
-
-    /// With a TLS configuration of the caller's; see [`tls::data_path`].
-    #[must_use]
-    pub fn with_tls(settings: Settings, tls: Arc<ClientConfig>) -> Self {
-        Self::build(settings, OnceCell::from(tls))
-    }
-
-    fn build(settings: Settings, tls: OnceCell<Arc<ClientConfig>>) -> Self {
         Self(Rc::new(Shared {
             settings,
             pool: RefCell::new(Pool::new(settings.idle, settings.lifetime)),
             scratch: RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice()),
-            tls,
         }))
     }
 

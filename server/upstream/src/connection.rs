@@ -1,4 +1,4 @@
-//! One connection to an upstream: its socket, plain or under TLS.
+//! One connection to an upstream: its socket, plain or under TLS, or under TLS within that of a proxy.
 //!
 //! Invariant: nothing that was read is kept here, so a connection that waits holds no buffer; an end that was met behind
 //! data is told at the next read, never lost.
@@ -20,7 +20,9 @@ use tokio_rustls::client::TlsStream;
 #[derive(Debug)]
 pub(crate) enum Io {
     Plain(TcpStream),
+    /// The upstream's, or a proxy's before an upstream without.
     Tls(Box<TlsStream<TcpStream>>),
+    TlsInTls(Box<TlsStream<TlsStream<TcpStream>>>),
 }
 
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl Connection {
                         .map_ok(|()| buf.filled().len());
                 }
                 Io::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, &mut buf),
+                Io::TlsInTls(tls) => Pin::new(tls.as_mut()).poll_read(cx, &mut buf),
             };
             // A burst comes in many records, and a read under TLS hands over few of them.
             let ended = match polled {
@@ -100,6 +103,9 @@ impl Connection {
             (parts, Io::Tls(tls)) => {
                 Pin::new(tls.as_mut()).poll_write_vectored(cx, &parts.map(IoSlice::new))
             }
+            (parts, Io::TlsInTls(tls)) => {
+                Pin::new(tls.as_mut()).poll_write_vectored(cx, &parts.map(IoSlice::new))
+            }
         };
         match written {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -112,6 +118,7 @@ impl Connection {
         match &mut self.io {
             Io::Plain(_) => Poll::Ready(Ok(())),
             Io::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
+            Io::TlsInTls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
         }
     }
 
@@ -128,6 +135,7 @@ impl Connection {
         match &self.io {
             Io::Plain(tcp) => tcp,
             Io::Tls(tls) => tls.get_ref().0,
+            Io::TlsInTls(tls) => tls.get_ref().0.get_ref().0,
         }
     }
 }

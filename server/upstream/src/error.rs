@@ -1,8 +1,8 @@
 //! How sending can fail, and what that says about the request's fate.
 //!
-//! Invariant: *certainly not processed* and *unknown* are different answers; no text holds a URL's query or a secret.
+//! Invariant: *certainly not processed* and *unknown* are different answers; no text holds a URL's query or user, or a secret.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use actix_http::error::PayloadError;
 
@@ -17,6 +17,13 @@ pub enum ConnectFault {
     Io(String),
     #[error("timed out")]
     TimedOut,
+    /// A proxy cannot be reached, or opens no way to the upstream.
+    #[error("proxy {proxy}: {fault}")]
+    Proxy {
+        /// Scheme, host and port.
+        proxy: Arc<str>,
+        fault: String,
+    },
 }
 
 /// No answer's head.

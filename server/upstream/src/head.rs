@@ -118,7 +118,7 @@ impl HeadReader {
     }
 }
 
-fn has_empty_line(bytes: &[u8]) -> bool {
+pub(crate) fn has_empty_line(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'\n', bytes)
         .any(|at| matches!(bytes[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]))
 }

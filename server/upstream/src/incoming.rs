@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use actix_http::{error::PayloadError, header::HeaderValue};
@@ -18,6 +19,8 @@ use crate::{
     client::Shared,
     connection::Connection,
     decode::{Decoded, Decoder, Progress},
+    network::NetworkKey,
+    pool::Place,
 };
 
 pub(crate) struct Incoming {
@@ -32,6 +35,7 @@ pub(crate) struct Incoming {
 pub(crate) struct Route {
     pub(crate) connection: Connection,
     pub(crate) shared: Rc<Shared>,
+    pub(crate) network: NetworkKey,
     pub(crate) secure: bool,
     pub(crate) host: HeaderValue,
     /// May it carry another request?
@@ -44,13 +48,25 @@ impl Route {
     /// The answer was read to its end.
     pub(crate) fn finish(self) {
         if self.reusable {
+            let place = Place {
+                network: self.network,
+                secure: self.secure,
+                host: self.host.as_bytes(),
+            };
             let mut pool = self.shared.pool.borrow_mut();
-            pool.put(self.secure, self.host.as_bytes(), self.connection);
+            pool.put(place, self.connection, Instant::now());
         }
     }
 }
 
 // === impl Incoming ===
+
+#[cfg(test)]
+impl Incoming {
+    pub(crate) fn tcp(&self) -> Option<&tokio::net::TcpStream> {
+        Some(self.route.as_ref()?.connection.tcp())
+    }
+}
 
 impl Incoming {
     /// `first` is what came with the head.

@@ -16,11 +16,12 @@ pub mod facts;
 mod head;
 pub mod headers;
 mod incoming;
+pub mod network;
 mod outgoing;
 mod pool;
 pub mod probe;
 pub mod send;
-pub mod tls;
+mod tls;
 mod wording;
 
 pub use base_url::{BaseUrl, BaseUrlError, Target};
@@ -30,6 +31,7 @@ pub use client::UpstreamClient;
 pub use error::{BodyError, ConnectFault, Fate, SendError};
 pub use facts::{Facts, RateLimits};
 pub use headers::{AccountHeaders, AccountHeadersError};
+pub use network::{Network, NetworkError};
 pub use probe::Prober;
 pub use send::{UpstreamAnswer, UpstreamRequest, send};
 

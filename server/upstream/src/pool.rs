@@ -1,6 +1,6 @@
-//! The idle connections of one worker, by scheme and host.
+//! The idle connections of one worker, by network, scheme and host.
 //!
-//! Invariant: none is handed out that has ended, has something to read, or is past its time. Those past their time are
+//! Invariant: none is handed out for another network than it was opened by, none that has ended, has something to read, or is past its time. Those past their time are
 //! closed while others come and go, without a timer.
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::connection::Connection;
+use crate::{connection::Connection, network::NetworkKey};
 
 /// Not more often are all idle connections looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
@@ -17,9 +17,24 @@ const SWEEP_EVERY: Duration = Duration::from_secs(2);
 pub(crate) struct Pool {
     idle: Duration,
     lifetime: Duration,
+    direct: Schemes,
+    /// Without those that have none.
+    others: HashMap<NetworkKey, Schemes>,
+    swept: Instant,
+}
+
+/// Where a connection goes, borrowed: to look one up makes no key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) network: NetworkKey,
+    pub(crate) secure: bool,
+    pub(crate) host: &'a [u8],
+}
+
+#[derive(Debug, Default)]
+struct Schemes {
     plain: Hosts,
     secure: Hosts,
-    swept: Instant,
 }
 
 /// By the `host` header; the last that came is the first that goes, so each stack is in order of `since`.
@@ -31,6 +46,28 @@ struct Idle {
     since: Instant,
 }
 
+// === impl Schemes ===
+
+impl Schemes {
+    fn hosts(&mut self, secure: bool) -> &mut Hosts {
+        if secure {
+            &mut self.secure
+        } else {
+            &mut self.plain
+        }
+    }
+
+    fn sweep(&mut self, now: Instant, idle: Duration) {
+        for hosts in [&mut self.plain, &mut self.secure] {
+            hosts.retain(|_, stack| {
+                let old = stack.partition_point(|entry| now.duration_since(entry.since) >= idle);
+                stack.drain(..old);
+                !stack.is_empty()
+            });
+        }
+    }
+}
+
 // === impl Pool ===
 
 impl Pool {
@@ -38,17 +75,20 @@ impl Pool {
         Self {
             idle,
             lifetime,
-            plain: Hosts::new(),
-            secure: Hosts::new(),
+            direct: Schemes::default(),
+            others: HashMap::new(),
             swept: Instant::now(),
         }
     }
 
-    pub(crate) fn take(&mut self, secure: bool, host: &[u8]) -> Option<Connection> {
-        let now = Instant::now();
+    pub(crate) fn take(&mut self, place: Place<'_>, now: Instant) -> Option<Connection> {
         self.sweep(now);
         let (idle, lifetime) = (self.idle, self.lifetime);
-        let stack = self.hosts(secure).get_mut(host)?;
+        let schemes = match place.network {
+            NetworkKey::DIRECT => &mut self.direct,
+            other => self.others.get_mut(&other)?,
+        };
+        let stack = schemes.hosts(place.secure).get_mut(place.host)?;
         while let Some(mut top) = stack.pop() {
             if now.duration_since(top.since) >= idle {
                 // All below are older.
@@ -63,27 +103,22 @@ impl Pool {
         None
     }
 
-    pub(crate) fn put(&mut self, secure: bool, host: &[u8], connection: Connection) {
-        let now = Instant::now();
+    pub(crate) fn put(&mut self, place: Place<'_>, connection: Connection, now: Instant) {
         self.sweep(now);
         let entry = Idle {
             connection,
             since: now,
         };
-        let hosts = self.hosts(secure);
-        match hosts.get_mut(host) {
+        let schemes = match place.network {
+            NetworkKey::DIRECT => &mut self.direct,
+            other => self.others.entry(other).or_default(),
+        };
+        let hosts = schemes.hosts(place.secure);
+        match hosts.get_mut(place.host) {
             Some(stack) => stack.push(entry),
             None => {
-                hosts.insert(host.into(), vec![entry]);
+                hosts.insert(place.host.into(), vec![entry]);
             }
-        }
-    }
-
-    fn hosts(&mut self, secure: bool) -> &mut Hosts {
-        if secure {
-            &mut self.secure
-        } else {
-            &mut self.plain
         }
     }
 
@@ -93,101 +128,35 @@ impl Pool {
         }
         self.swept = now;
         let idle = self.idle;
-        for hosts in [&mut self.plain, &mut self.secure] {
-            hosts.retain(|_, stack| {
-                let old = stack.partition_point(|entry| now.duration_since(entry.since) >= idle);
-                stack.drain(..old);
-                !stack.is_empty()
-            });
-        }
+        self.direct.sweep(now, idle);
+        self.others.retain(|_, schemes| {
+            schemes.sweep(now, idle);
+            !schemes.plain.is_empty() || !schemes.secure.is_empty()
+        });
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::{
-        io::AsyncWriteExt as _,
-        net::{TcpListener, TcpStream},
-    };
-
-    use super::*;
-    use crate::connection::Io;
-
-    const LONG: Duration = Duration::from_secs(60);
-
-    async fn pair() -> (Connection, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let dialling = TcpStream::connect(listener.local_addr().unwrap());
-        let (ours, theirs) = tokio::join!(dialling, listener.accept());
-        (Connection::new(Io::Plain(ours.unwrap())), theirs.unwrap().0)
+impl Pool {
+    fn all(&mut self) -> impl Iterator<Item = &mut Idle> {
+        std::iter::once(&mut self.direct)
+            .chain(self.others.values_mut())
+            .flat_map(|schemes| {
+                schemes
+                    .plain
+                    .values_mut()
+                    .chain(schemes.secure.values_mut())
+            })
+            .flatten()
     }
 
-    fn count(pool: &Pool) -> usize {
-        pool.plain
-            .values()
-            .chain(pool.secure.values())
-            .map(Vec::len)
-            .sum()
-    }
-
-    #[actix_rt::test]
-    async fn the_last_that_came_goes_first() {
-        let mut pool = Pool::new(LONG, LONG);
-        let ((first, _a), (second, _b)) = (pair().await, pair().await);
-        let wanted = second.tcp().local_addr().unwrap();
-        pool.put(false, b"h", first);
-        pool.put(false, b"h", second);
-        assert!(pool.take(false, b"other").is_none());
-        assert!(pool.take(true, b"h").is_none());
-        let taken = pool.take(false, b"h").unwrap();
-        assert_eq!(taken.tcp().local_addr().unwrap(), wanted);
-        assert!(pool.take(false, b"h").is_some());
-        assert!(pool.take(false, b"h").is_none());
-    }
-
-    #[actix_rt::test]
-    async fn one_that_ended_or_speaks_unasked_is_dropped() {
-        for speaks in [false, true] {
-            let mut pool = Pool::new(LONG, LONG);
-            let ((quiet, _open), (other, mut theirs)) = (pair().await, pair().await);
-            let wanted = quiet.tcp().local_addr().unwrap();
-            pool.put(true, b"h", quiet);
-            pool.put(true, b"h", other);
-            if speaks {
-                theirs.write_all(b"HTTP/1.1 408 Bye\r\n\r\n").await.unwrap();
-            } else {
-                theirs.shutdown().await.unwrap();
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            let taken = pool.take(true, b"h").unwrap();
-            assert_eq!(taken.tcp().local_addr().unwrap(), wanted);
-            assert_eq!(count(&pool), 0);
-        }
-    }
-
-    #[actix_rt::test]
-    async fn the_old_are_swept_by_the_use_of_others() {
-        let idle = Duration::from_millis(20);
-        let mut pool = Pool::new(idle, LONG);
-        let mut ends = Vec::new();
-        for host in [&b"a"[..], b"b", b"c"] {
-            let (ours, theirs) = pair().await;
-            pool.put(false, host, ours);
-            ends.push(theirs);
-        }
-        assert_eq!(count(&pool), 3);
-        tokio::time::sleep(idle * 2).await;
-        let (ours, _theirs) = pair().await;
-        pool.put(false, b"d", ours);
-        assert_eq!((count(&pool), pool.plain.len()), (1, 1));
-    }
-
-    #[actix_rt::test]
-    async fn a_lifetime_ends_between_requests() {
-        let mut pool = Pool::new(LONG, Duration::from_millis(5));
-        let (ours, _theirs) = pair().await;
-        pool.put(false, b"h", ours);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        assert!(pool.take(false, b"h").is_none());
+    /// How many there are, and how many of them could be handed out.
+    pub(crate) fn counts(&mut self) -> (usize, usize) {
+        self.all().fold((0, 0), |(all, quiet), idle| {
+            (all + 1, quiet + usize::from(idle.connection.is_quiet()))
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,106 +1,81 @@
 //! Does a credential work? Asked of the upstream itself, by a plain authenticated read.
 //!
-//! Invariant: no redirect is followed, no proxy of the environment is used, and neither an error nor a `Debug` holds the
-//! secret, even where the upstream repeats it.
+//! Invariant: neither an error nor a `Debug` holds the secret, even where the upstream repeats it.
 
 use std::{
     collections::BTreeMap,
-    sync::OnceLock,
     time::{Duration, Instant},
 };
 
 use reqwest::{
     RequestBuilder,
     header::{HeaderMap, HeaderName, HeaderValue},
-    redirect::Policy,
 };
 use secrecy::{ExposeSecret, SecretString};
 use troupe_core::account::{AuthScheme, Probe};
 use troupe_wire::error::read_error;
 
-use crate::{USER_AGENT, base_url::BaseUrl, classify::reason, tls};
+use crate::{base_url::BaseUrl, classify::reason, network::Network};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const VERSION: &str = "2023-06-01";
 
 /// So much of a refusal is read for its message.
 const BODY_MAX_BYTES: usize = 8 * 1024;
 
-/// Asks upstreams; one a process. Its client is made at the first probe.
-#[derive(Debug, Default)]
-pub struct Prober {
-    http: OnceLock<reqwest::Client>,
-}
+/// Asks upstreams, each over its account's own network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Prober;
 
 impl Prober {
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// `GET {base}/v1/models?limit=1` with the account's credential and headers.
     pub async fn probe(
         &self,
+        network: &Network,
         base: &BaseUrl,
         auth: AuthScheme,
         secret: &SecretString,
         headers: &BTreeMap<String, String>,
     ) -> Probe {
-        match self.ask(base, auth, secret, headers).await {
+        match ask(network, base, auth, secret, headers).await {
             Ok(probe) => probe,
             Err(message) => Probe::Inconclusive {
                 message: hidden(&message, secret),
             },
         }
     }
+}
 
-    async fn ask(
-        &self,
-        base: &BaseUrl,
-        auth: AuthScheme,
-        secret: &SecretString,
-        headers: &BTreeMap<String, String>,
-    ) -> Result<Probe, String> {
-        let url = format!("{}/v1/models?limit=1", base.as_str());
-        let headers = request_headers(auth, secret, headers)?;
-        let request = self.client(base.is_https())?.get(url).headers(headers);
-        let (started, status, said) = exchange(request).await?;
-        // Before it is cut, so that no part of the secret is left.
-        let said = hidden(&said, secret);
-        let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(match status {
-            200..=299 => Probe::Ok { latency_ms },
-            401..=403 => Probe::Rejected {
-                status,
-                message: reason(&said, "credential not accepted"),
-            },
-            _ => return Err(reason(&format!("status {status} {said}"), "")),
-        })
+async fn ask(
+    network: &Network,
+    base: &BaseUrl,
+    auth: AuthScheme,
+    secret: &SecretString,
+    headers: &BTreeMap<String, String>,
+) -> Result<Probe, String> {
+    let url = format!("{}/v1/models?limit=1", base.as_str());
+    let headers = request_headers(auth, secret, headers)?;
+    if base.is_https() {
+        // Says what is missing; the client could only say that it trusts nobody.
+        network.tls().map_err(|err| err.to_string())?;
     }
-
-    fn client(&self, secure: bool) -> Result<reqwest::Client, String> {
-        if let Some(http) = self.http.get() {
-            return Ok(http.clone());
-        }
-        let builder = reqwest::Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_max_idle_per_host(0)
-            .user_agent(USER_AGENT);
-        let tls = match tls::control_plane() {
-            Ok(tls) => tls,
-            // Plain http needs no roots; such a client is not kept.
-            Err(_) if !secure => tls::without_roots().map_err(|err| err.to_string())?,
-            Err(err) => return Err(err.to_string()),
-        };
-        let built = builder.tls_backend_preconfigured(tls).build();
-        built
-            .map(|http| self.http.get_or_init(|| http).clone())
-            .map_err(|_| "the HTTP client cannot be made".to_owned())
-    }
+    let client = network.control_client()?;
+    let request = client.get(url).headers(headers).timeout(TIMEOUT);
+    let (started, status, said) = exchange(request).await?;
+    // Before it is cut, so that no part of the secret is left.
+    let said = hidden(&said, secret);
+    let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(match status {
+        200..=299 => Probe::Ok {
+            latency_ms,
+            said: format!("status {status}"),
+        },
+        401..=403 => Probe::Rejected {
+            status,
+            message: reason(&said, "credential not accepted"),
+        },
+        _ => return Err(reason(&format!("status {status} {said}"), "")),
+    })
 }
 
 /// The moment it was sent, the status, and the message of an error.

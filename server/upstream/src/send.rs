@@ -7,7 +7,7 @@ use std::{
     future::poll_fn,
     rc::Rc,
     task::{Context, Poll, ready},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use actix_http::{Method, StatusCode, header::HeaderMap};
@@ -25,7 +25,9 @@ use crate::{
     head::{Framing, Head, HeadReader},
     headers,
     incoming::{Incoming, Route},
+    network::Network,
     outgoing::{Outgoing, Unsent},
+    pool::Place,
 };
 
 /// What goes up; the headers come from [`headers::up`].
@@ -35,6 +37,8 @@ pub struct UpstreamRequest {
     pub target: Target,
     pub headers: HeaderMap,
     pub body: Body,
+    /// How the account reaches its upstream.
+    pub network: Network,
 }
 
 /// What came: the head already filtered for the client, the body as it arrives.
@@ -58,20 +62,23 @@ pub async fn send(
         target: Target { uri, host },
         headers,
         body,
+        network,
     } = request;
     let shared = client.shared();
     let secure = uri.scheme_str() == Some("https");
-    let idle = shared.pool.borrow_mut().take(secure, host.as_bytes());
+    let place = Place {
+        network: network.key(),
+        secure,
+        host: host.as_bytes(),
+    };
+    let idle = shared.pool.borrow_mut().take(place, Instant::now());
     let reused = idle.is_some();
     let connection = match idle {
         Some(connection) => connection,
         None => {
-            let tls = secure
-                .then(|| shared.tls())
-                .transpose()
-                .map_err(|err| SendError::Tls(err.to_string()))?;
+            let limit = shared.settings.connect_timeout;
             // Boxed: the usual request dials none, and its future stays small.
-            Box::pin(connect(&uri, tls, shared.settings.connect_timeout)).await?
+            Box::pin(connect(&network, &uri, secure, limit)).await?
         }
     };
     let mut exchange = Exchange {
@@ -87,6 +94,7 @@ pub async fn send(
     let route = Route {
         connection: exchange.connection,
         shared: Rc::clone(shared),
+        network: network.key(),
         secure,
         host,
         reusable: head.keep_alive && !head.contradicts_itself() && exchange.upload == Upload::Done,

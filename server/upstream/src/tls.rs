@@ -1,11 +1,11 @@
-//! TLS for both clients: ring, the system's roots, TLS 1.2 and 1.3.
+//! TLS for both clients: ring, the system's roots and those of an account's network, TLS 1.2 and 1.3.
 //!
 //! Invariant: certificates are always verified. The roots are read once a process, when the first https upstream is met:
 //! a gateway in front of plain http never holds them.
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDer};
 
 /// No TLS can be spoken here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum TlsSetupError {
 }
 
 /// The data path's settings with the system's roots. A failure is not remembered: installing roots mends it.
-pub fn system() -> Result<Arc<ClientConfig>, TlsSetupError> {
+pub(crate) fn system() -> Result<Arc<ClientConfig>, TlsSetupError> {
     static SHARED: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(shared) = SHARED.get() {
         return Ok(shared.clone());
@@ -27,15 +27,15 @@ pub fn system() -> Result<Arc<ClientConfig>, TlsSetupError> {
 }
 
 /// The data path's settings with these roots; offers `http/1.1` only.
-pub fn data_path(roots: Arc<RootCertStore>) -> Result<Arc<ClientConfig>, TlsSetupError> {
+pub(crate) fn data_path(roots: Arc<RootCertStore>) -> Result<Arc<ClientConfig>, TlsSetupError> {
     let mut config = build(roots)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
 /// The control plane's settings; its client chooses the protocols.
-pub(crate) fn control_plane() -> Result<ClientConfig, TlsSetupError> {
-    build(system_roots()?)
+pub(crate) fn control_plane(roots: Arc<RootCertStore>) -> Result<ClientConfig, TlsSetupError> {
+    build(roots)
 }
 
 /// For plain http where no roots are installed; any https fails.
@@ -52,7 +52,20 @@ fn build(roots: Arc<RootCertStore>) -> Result<ClientConfig, TlsSetupError> {
     Ok(config)
 }
 
-fn system_roots() -> Result<Arc<RootCertStore>, TlsSetupError> {
+/// The system's roots and these. A machine without roots trusts these alone.
+pub(crate) fn roots_with(
+    more: &[CertificateDer<'static>],
+) -> Result<Arc<RootCertStore>, TlsSetupError> {
+    let mut roots = system_roots().map_or_else(|_| RootCertStore::empty(), |own| (*own).clone());
+    for certificate in more {
+        roots
+            .add(certificate.clone())
+            .map_err(|err| TlsSetupError::Settings(err.to_string()))?;
+    }
+    Ok(Arc::new(roots))
+}
+
+pub(crate) fn system_roots() -> Result<Arc<RootCertStore>, TlsSetupError> {
     static SHARED: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     if let Some(shared) = SHARED.get() {
         return Ok(shared.clone());

@@ -4,6 +4,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::USER_AGENT;
 
 const SECRET: &str = "sk-very-secret";
 
@@ -20,11 +21,11 @@ async fn probe(auth: AuthScheme, reply: &str) -> (Probe, String) {
         stream.write_all(reply.as_bytes()).await.unwrap();
         String::from_utf8(head).unwrap()
     };
-    let prober = Prober::new();
+    let (prober, network) = (Prober, Network::direct());
     let base = BaseUrl::parse(&base).unwrap();
     let secret = SecretString::from(SECRET);
     let extra = BTreeMap::from([("x-extra".to_owned(), "1".to_owned())]);
-    let found = tokio::join!(prober.probe(&base, auth, &secret, &extra), serve);
+    let found = tokio::join!(prober.probe(&network, &base, auth, &secret, &extra), serve);
     assert!(!format!("{prober:?} {:?}", found.0).contains(SECRET));
     found
 }
@@ -91,14 +92,26 @@ async fn nobody_there() {
     drop(listener);
     let base = BaseUrl::parse(&base).unwrap();
     let secret = SecretString::from("line\nbreak");
-    let found = Prober::new()
-        .probe(&base, AuthScheme::Bearer, &secret, &BTreeMap::new())
+    let found = Prober
+        .probe(
+            &Network::direct(),
+            &base,
+            AuthScheme::Bearer,
+            &secret,
+            &BTreeMap::new(),
+        )
         .await;
     let message = "the credential has characters that no header can carry".to_owned();
     assert_eq!(found, Probe::Inconclusive { message });
     let secret = SecretString::from(SECRET);
-    let found = Prober::new()
-        .probe(&base, AuthScheme::Bearer, &secret, &BTreeMap::new())
+    let found = Prober
+        .probe(
+            &Network::direct(),
+            &base,
+            AuthScheme::Bearer,
+            &secret,
+            &BTreeMap::new(),
+        )
         .await;
     assert!(
         matches!(found, Probe::Inconclusive { message } if message.starts_with("cannot connect"))

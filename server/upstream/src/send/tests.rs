@@ -17,6 +17,8 @@ mod bodies;
 mod connections;
 mod early;
 mod faults;
+mod proxies;
+mod proxy;
 mod tls;
 mod upstream;
 
@@ -33,6 +35,7 @@ fn request(base: &str, method: Method, body: Body) -> UpstreamRequest {
         target: BaseUrl::parse(base).unwrap().join(&path).unwrap(),
         headers: HeaderMap::new(),
         body,
+        network: Network::direct(),
     }
 }
 
@@ -47,6 +50,15 @@ async fn read_all(answer: UpstreamAnswer) -> Result<Vec<u8>, BodyError> {
         read.extend_from_slice(&chunk?);
     }
     Ok(read)
+}
+
+/// Waits until so many bytes lie unread in the client's socket.
+async fn arrived(answer: &UpstreamAnswer, bytes: usize) {
+    let tcp = answer.body.tcp().unwrap();
+    let mut seen = vec![0; bytes];
+    while tcp.peek(&mut seen).await.unwrap() < bytes {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// One exchange: the upstream reads the request and replies with these bytes.

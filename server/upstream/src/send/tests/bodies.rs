@@ -185,10 +185,11 @@ async fn a_burst_comes_in_one_piece() {
     let (client, upstream) = (client(), Upstream::start().await);
     let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let (answer, mut peer) = exchange(&client, &upstream, head).await;
-    peer.write(&b"10\r\nevent: x\ndata: \n\r\n".repeat(64))
-        .await;
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    let mut body = answer.unwrap().body;
+    let burst = b"10\r\nevent: x\ndata: \n\r\n".repeat(64);
+    peer.write(&burst).await;
+    let answer = answer.unwrap();
+    arrived(&answer, burst.len()).await;
+    let mut body = answer.body;
     assert_eq!(body.next().await.unwrap().unwrap().len(), 64 * 16);
 }
 

@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use rustls::{RootCertStore, ServerConfig, crypto::ring};
+use rustls::{ServerConfig, crypto::ring};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::*;
 
-struct Secure {
-    upstream: Upstream,
-    acceptor: TlsAcceptor,
+pub(super) struct Secure {
+    pub(super) upstream: Upstream,
+    pub(super) acceptor: TlsAcceptor,
     client: UpstreamClient,
-    base: String,
+    network: Network,
+    pub(super) base: String,
+    pub(super) ca_pem: String,
 }
 
 impl Secure {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let key =
             rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
@@ -27,9 +29,7 @@ impl Secure {
             .with_single_cert(vec![made.cert.der().clone()], key)
             .unwrap();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let mut roots = RootCertStore::empty();
-        roots.add(made.cert.der().clone()).unwrap();
-        let tls = crate::tls::data_path(Arc::new(roots)).unwrap();
+        let ca_pem = crate::network::tests::pem("CERTIFICATE", made.cert.der());
         let upstream = Upstream::start().await;
         let base = upstream
             .base
@@ -37,17 +37,26 @@ impl Secure {
         Self {
             upstream,
             acceptor: TlsAcceptor::from(Arc::new(config)),
-            client: UpstreamClient::with_tls(Settings::default(), tls),
+            client: client(),
+            network: Network::new(None, Some(ca_pem.as_bytes())).unwrap(),
             base,
+            ca_pem,
         }
     }
 
-    async fn accept(&self) -> Peer<TlsStream<TcpStream>> {
+    pub(super) async fn accept(&self) -> Peer<TlsStream<TcpStream>> {
         let tcp = self.upstream.accept().await.stream;
         let stream = self.acceptor.accept(tcp).await.unwrap();
         Peer {
             stream,
             unread: Vec::new(),
+        }
+    }
+
+    fn post(&self) -> UpstreamRequest {
+        UpstreamRequest {
+            network: self.network.clone(),
+            ..post(&self.base)
         }
     }
 
@@ -58,7 +67,7 @@ impl Secure {
             peer.write(reply).await;
             peer
         };
-        let (answer, peer) = tokio::join!(send(&self.client, post(&self.base)), serve);
+        let (answer, peer) = tokio::join!(send(&self.client, self.post()), serve);
         (answer.unwrap(), peer)
     }
 }
@@ -77,7 +86,7 @@ async fn http_1_is_spoken_and_connections_are_reused() {
         peer.request().await;
         peer.write(reply).await;
     };
-    let (answer, ()) = tokio::join!(send(&secure.client, post(&secure.base)), serve);
+    let (answer, ()) = tokio::join!(send(&secure.client, secure.post()), serve);
     assert!(answer.unwrap().reused);
 }
 
@@ -131,7 +140,7 @@ async fn resets_of_reused_connections_are_told() {
         peer.request().await;
         peer.stream.shutdown().await.unwrap();
     };
-    let (answer, ()) = tokio::join!(send(&secure.client, post(&secure.base)), serve);
+    let (answer, ()) = tokio::join!(send(&secure.client, secure.post()), serve);
     assert_eq!(
         answer.unwrap_err(),
         SendError::ResetBeforeHead { reused: true }
@@ -145,7 +154,11 @@ async fn an_unknown_certificate_is_refused() {
         let tcp = secure.upstream.accept().await.stream;
         assert!(secure.acceptor.accept(tcp).await.is_err());
     };
-    let (answer, ()) = tokio::join!(send(&other.client, post(&secure.base)), serve);
+    let strange = UpstreamRequest {
+        network: other.network.clone(),
+        ..secure.post()
+    };
+    let (answer, ()) = tokio::join!(send(&other.client, strange), serve);
     let err = answer.unwrap_err();
     assert!(matches!(err, SendError::Tls(_)), "{err:?}");
 }
@@ -157,33 +170,38 @@ async fn no_tls_on_the_other_side() {
         let mut peer = secure.upstream.accept().await;
         peer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     };
-    let (answer, ()) = tokio::join!(send(&secure.client, post(&secure.base)), serve);
+    let (answer, ()) = tokio::join!(send(&secure.client, secure.post()), serve);
     let err = answer.unwrap_err();
     assert!(matches!(err, SendError::Tls(_)), "{err:?}");
 }
 
 #[actix_rt::test]
 async fn large_bodies_and_bursts() {
+    /// What TLS 1.3 adds to a piece: the record's head, its type and its tag (RFC 8446 §5.2).
+    const RECORD_BYTES: usize = 5 + 1 + 16;
     let secure = Secure::start().await;
     let large: Bytes = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
-    let event = b"10\r\nevent: x\ndata: \n\r\n";
     let serve = async {
         let mut peer = secure.accept().await;
         let (_, body) = peer.request().await;
         assert!(body == large);
         peer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
             .await;
-        // Each in a record of its own.
-        for _ in 0..64 {
-            peer.write(event).await;
-        }
         peer
     };
-    let sent = request(&secure.base, Method::POST, Body::Bytes(large.clone()));
+    let sent = UpstreamRequest {
+        body: Body::Bytes(large.clone()),
+        ..secure.post()
+    };
     let (answer, mut peer) = tokio::join!(send(&secure.client, sent), serve);
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    let mut body = answer.unwrap().body;
-    // At most what came with the head, and the rest.
+    let answer = answer.unwrap();
+    let event = b"10\r\nevent: x\ndata: \n\r\n";
+    // Each in a record of its own.
+    for _ in 0..64 {
+        peer.write(event).await;
+    }
+    arrived(&answer, 64 * (event.len() + RECORD_BYTES)).await;
+    let mut body = answer.body;
     let (mut pieces, mut bytes) = (0, 0);
     while bytes < 64 * 16 {
         bytes += body.next().await.unwrap().unwrap().len();

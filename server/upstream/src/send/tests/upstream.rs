@@ -28,11 +28,10 @@ impl Upstream {
         }
     }
 
-    /// Does nobody connect in this time?
-    pub(super) async fn is_quiet_for(&self, time: Duration) -> bool {
-        tokio::time::timeout(time, self.listener.accept())
-            .await
-            .is_err()
+    /// Has nobody connected? The client has no tasks of its own: what it has not begun by now it never will.
+    pub(super) fn is_quiet(&self) -> bool {
+        let accepted = socket2::SockRef::from(&self.listener).accept();
+        accepted.is_err_and(|err| err.kind() == std::io::ErrorKind::WouldBlock)
     }
 }
 
@@ -71,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         (head, std::mem::replace(&mut self.unread, rest))
     }
 
-    async fn more(&mut self) {
+    pub(super) async fn more(&mut self) {
         let read = self.stream.read_buf(&mut self.unread).await.unwrap();
         assert_ne!(read, 0, "the client closed within its request");
     }
