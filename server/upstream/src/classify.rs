@@ -7,7 +7,7 @@ use troupe_core::account::{Scope, Verdict};
 use troupe_wire::error::{UpstreamError, read_error};
 
 use crate::{
-    facts::Facts,
+    facts::{Facts, RETRY_AFTER_MAX_MS},
     wording::{self, Meaning},
 };
 
@@ -84,7 +84,8 @@ pub fn retryable(verdict: &Verdict) -> Retry {
         | Verdict::OutOfService { .. }
         | Verdict::Forbidden
         | Verdict::NoModel
-        | Verdict::Throttled { .. } => Retry::NextAccount,
+        | Verdict::Throttled { .. }
+        | Verdict::Challenged => Retry::NextAccount,
         Verdict::Platform | Verdict::Overloaded => Retry::NextAccountAfterPause,
         Verdict::Unknown => Retry::Never,
     }
@@ -112,6 +113,8 @@ fn bad_request(body: Option<&[u8]>, now_ms: u64) -> Verdict {
     }
 }
 
+/// For as long as `retry-after` says; where that cannot be, or is not there, until the refused credential's windows are
+/// reset. Everything is of this one answer: what an earlier one said is never used again.
 fn throttled(facts: &Facts, body: Option<&[u8]>, now_ms: u64) -> Verdict {
     if facts.retry_after_ms.is_none() {
         let said = body.map(read).unwrap_or_default();
@@ -124,10 +127,12 @@ fn throttled(facts: &Facts, body: Option<&[u8]>, now_ms: u64) -> Verdict {
     } else {
         Scope::Account
     };
-    Verdict::Throttled {
-        for_ms: facts.retry_after_ms,
-        scope,
-    }
+    let said = facts.retry_after_ms;
+    let for_ms = said
+        .filter(|_| !facts.retry_after_is_nonsense)
+        .or_else(|| facts.rate_limits.refused_for_ms(now_ms, RETRY_AFTER_MAX_MS))
+        .or(said);
+    Verdict::Throttled { for_ms, scope }
 }
 
 fn spend_limit(said: &str, now_ms: u64) -> Verdict {

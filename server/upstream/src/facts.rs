@@ -2,7 +2,11 @@
 //!
 //! Invariant: garbage is `None`, never an error and never a long pause: `retry-after` is bounded to eight days.
 
+mod windows;
+
 use actix_http::header::{HeaderName, HeaderValue};
+
+pub use self::windows::{WindowFacts, WindowName, Windows};
 
 /// `retry-after` beyond this is cut to it.
 pub const RETRY_AFTER_MAX_MS: u64 = 8 * 24 * 3600 * 1000;
@@ -29,6 +33,8 @@ pub struct Facts {
     pub content_length: Option<u64>,
     /// From when the answer came, at most [`RETRY_AFTER_MAX_MS`].
     pub retry_after_ms: Option<u64>,
+    /// `retry-after` was cut or left out, as it cannot be what it says; worth a line in the log.
+    pub retry_after_is_nonsense: bool,
     /// `x-should-retry`.
     pub should_retry: Option<bool>,
     pub rate_limits: RateLimits,
@@ -57,7 +63,7 @@ impl Facts {
             "content-type" => self.content_type = Some(value.clone()),
             "content-length" => self.content_length = text(value).trim().parse().ok(),
             "content-encoding" => self.coding = self.coding.and(value),
-            "retry-after" => self.retry_after_ms = retry_after_ms(text(value), now_ms),
+            "retry-after" => self.note_retry_after(text(value), now_ms),
             "x-should-retry" => self.should_retry = text(value).trim().parse().ok(),
             other => {
                 if other.starts_with(RateLimits::PREFIX) {
@@ -66,7 +72,17 @@ impl Facts {
             }
         }
     }
+
+    /// Of several the longest counts.
+    fn note_retry_after(&mut self, value: &str, now_ms: u64) {
+        let read = retry_after_ms(value, now_ms);
+        self.retry_after_is_nonsense |= read.is_none_or(|read| read > RETRY_AFTER_MAX_MS);
+        let bounded = read.map(|read| read.min(RETRY_AFTER_MAX_MS));
+        self.retry_after_ms = self.retry_after_ms.max(bounded);
+    }
 }
+
+// === impl Coding ===
 
 impl Coding {
     fn and(self, value: &HeaderValue) -> Self {
@@ -90,32 +106,23 @@ fn text(value: &HeaderValue) -> &str {
 }
 
 /// Seconds or an HTTP date (RFC 9110 §10.2.3) as milliseconds from now.
-fn retry_after_ms(value: &str, now_ms: u64) -> Option<u64> {
+pub(crate) fn retry_after_ms(value: &str, now_ms: u64) -> Option<u64> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Digits that do not fit are a number too large: cut like any other.
+        // Digits that do not fit are a number too large, like any other.
         let seconds = value.parse::<u64>().unwrap_or(u64::MAX);
-        return Some(seconds.saturating_mul(1000).min(RETRY_AFTER_MAX_MS));
+        return Some(seconds.saturating_mul(1000));
     }
     let at = jiff::fmt::rfc2822::DateTimeParser::new()
         .parse_timestamp(value)
         .ok()?;
     let at_ms = u64::try_from(at.as_millisecond()).ok()?;
-    Some(at_ms.saturating_sub(now_ms).min(RETRY_AFTER_MAX_MS))
+    Some(at_ms.saturating_sub(now_ms))
 }
 
 /// The `anthropic-ratelimit-*` headers of one answer, parsed when asked.
 #[derive(Clone, Debug, Default)]
 pub struct RateLimits(Vec<(HeaderName, HeaderValue)>);
-
-/// One of the plain limits: `requests`, `tokens`, `input-tokens`, `output-tokens`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitFacts {
-    pub limit: Option<u64>,
-    pub remaining: Option<u64>,
-    /// Milliseconds since the Unix epoch.
-    pub reset_ms: Option<u64>,
-}
 
 // === impl RateLimits ===
 
@@ -131,7 +138,7 @@ impl RateLimits {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
-            .map(|(name, value)| (name.as_str().trim_start_matches(Self::PREFIX), text(value)))
+            .map(|(name, value)| (&name.as_str()[Self::PREFIX.len()..], text(value).trim()))
     }
 
     /// By the header's name after the common prefix, such as `unified-5h-utilization`.
@@ -142,48 +149,16 @@ impl RateLimits {
             .map(|(_, value)| value)
     }
 
-    /// `None` when nothing of that limit was sent.
-    #[must_use]
-    pub fn limit(&self, name: &str) -> Option<LimitFacts> {
-        let part = |what: &str| {
-            let wanted = |known: &str| {
-                known
-                    .strip_prefix(name)?
-                    .strip_prefix('-')
-                    .map(|rest| rest == what)
-            };
-            self.iter()
-                .find(|(known, _)| wanted(known) == Some(true))
-                .map(|(_, value)| value)
-        };
-        let facts = LimitFacts {
-            limit: part("limit").and_then(|value| value.parse().ok()),
-            remaining: part("remaining").and_then(|value| value.parse().ok()),
-            reset_ms: part("reset").and_then(|value| {
-                let at: jiff::Timestamp = value.parse().ok()?;
-                u64::try_from(at.as_millisecond()).ok()
-            }),
-        };
-        (facts.limit.is_some() || facts.remaining.is_some()).then_some(facts)
-    }
-
-    /// Does a refusal concern one model only? True when a model's own window is rejected and none of the account's is.
-    #[must_use]
-    pub fn is_model_scoped(&self) -> bool {
-        let (mut of_model, mut of_account) = (false, false);
-        for (name, _) in self.iter().filter(|(_, value)| *value == "rejected") {
-            let Some(window) = name
-                .strip_prefix("unified-")
-                .and_then(|rest| rest.strip_suffix("-status"))
-            else {
-                continue;
-            };
-            match window {
-                "5h" | "7d" | "overage" => of_account = true,
-                _ => of_model = true,
-            }
-        }
-        of_model && !of_account
+    /// One of the headers of a plain limit.
+    fn part(&self, name: &str, what: &str) -> Option<&str> {
+        self.iter()
+            .find(|(known, _)| {
+                let rest = known
+                    .strip_prefix(name)
+                    .and_then(|rest| rest.strip_prefix('-'));
+                rest == Some(what)
+            })
+            .map(|(_, value)| value)
     }
 }
 
@@ -192,17 +167,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_is_read_and_bounded() {
+    fn retry_after_is_read() {
         let now_ms = 784_111_777_000; // Sun, 06 Nov 1994 08:49:37 GMT
         for (value, ms) in [
             ("0", Some(0)),
             ("23", Some(23_000)),
             (" 5 ", Some(5_000)),
-            ("1555200", Some(RETRY_AFTER_MAX_MS)),
-            ("99999999999999999999999", Some(RETRY_AFTER_MAX_MS)),
+            ("1555200", Some(1_555_200_000)),
+            ("99999999999999999999999", Some(u64::MAX)),
             ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30_000)),
             ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
-            ("Sat, 06 Nov 2094 08:49:00 GMT", Some(RETRY_AFTER_MAX_MS)),
+            ("Sat, 06 Nov 2094 08:49:37 GMT", Some(3_155_760_000_000)),
             ("", None),
             ("-5", None),
             ("1.5", None),
@@ -211,6 +186,30 @@ mod tests {
             ("2026-02-24T10:00:00Z", None),
         ] {
             assert_eq!(retry_after_ms(value, now_ms), ms, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_bounded_and_the_longest_counts() {
+        for (values, ms, nonsense) in [
+            (&["7"][..], Some(7_000), false),
+            (&["7", "9", "8"], Some(9_000), false),
+            (&["7", "soon"], Some(7_000), true),
+            (&["soon", "7"], Some(7_000), true),
+            (&["691200"], Some(RETRY_AFTER_MAX_MS), false),
+            // Eighteen days.
+            (&["1555200"], Some(RETRY_AFTER_MAX_MS), true),
+            (&["99999999999999999999999"], Some(RETRY_AFTER_MAX_MS), true),
+            (&["-1"], None, true),
+            (&[], None, false),
+        ] {
+            let mut facts = Facts::default();
+            for value in values {
+                let value = HeaderValue::from_static(value);
+                facts.note(&HeaderName::from_static("retry-after"), &value, 0);
+            }
+            assert_eq!(facts.retry_after_ms, ms, "{values:?}");
+            assert_eq!(facts.retry_after_is_nonsense, nonsense, "{values:?}");
         }
     }
 
@@ -236,36 +235,11 @@ mod tests {
             ("anthropic-ratelimit-unified-5h-utilization", "0.5"),
             ("x-other", "1"),
         ]);
-        let tokens = LimitFacts {
-            limit: Some(100),
-            remaining: Some(7),
-            reset_ms: Some(60_000),
-        };
-        assert_eq!(read.limit("tokens"), Some(tokens));
-        assert_eq!(read.limit("input-tokens").unwrap().limit, Some(9));
-        assert_eq!(read.limit("requests"), None);
         assert_eq!(read.get("unified-5h-utilization"), Some("0.5"));
+        assert_eq!(read.part("tokens", "remaining"), Some("7"));
+        assert_eq!(read.part("input-tokens", "limit"), Some("9"));
+        assert_eq!(read.part("input-tokens", "remaining"), None);
         assert_eq!(read.iter().count(), 5);
-    }
-
-    #[test]
-    fn a_models_window_scopes_the_refusal() {
-        let (all, week) = (
-            "anthropic-ratelimit-unified-status",
-            "anthropic-ratelimit-unified-7d-status",
-        );
-        let model = "anthropic-ratelimit-unified-7d_opus-status";
-        assert!(
-            limits(&[(all, "rejected"), (week, "allowed"), (model, "rejected")]).is_model_scoped()
-        );
-        assert!(
-            !limits(&[(all, "rejected"), (week, "rejected"), (model, "rejected")])
-                .is_model_scoped()
-        );
-        assert!(
-            !limits(&[(all, "rejected"), (week, "allowed"), (model, "allowed")]).is_model_scoped()
-        );
-        assert!(!limits(&[]).is_model_scoped());
     }
 
     #[test]

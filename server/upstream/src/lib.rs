@@ -29,7 +29,7 @@ pub use body::{AnswerBody, Body};
 pub use classify::{Retry, classify, is_relayable, retryable};
 pub use client::UpstreamClient;
 pub use error::{BodyError, ConnectFault, Fate, SendError};
-pub use facts::{Facts, RateLimits};
+pub use facts::{Facts, RateLimits, WindowFacts, WindowName, Windows};
 pub use headers::{AccountHeaders, AccountHeadersError};
 pub use network::{Network, NetworkError};
 pub use probe::Prober;

@@ -150,6 +150,167 @@ fn a_throttle_is_as_long_and_as_wide_as_the_headers_say() {
     assert_eq!(of(529, &[after], None), Verdict::Overloaded);
 }
 
+const UNIFIED: &str = "anthropic-ratelimit-unified-status";
+const RESET: &str = "anthropic-ratelimit-unified-reset";
+const HOURS: &str = "anthropic-ratelimit-unified-5h-status";
+const HOURS_RESET: &str = "anthropic-ratelimit-unified-5h-reset";
+const OPUS: &str = "anthropic-ratelimit-unified-7d_opus-status";
+const OPUS_RESET: &str = "anthropic-ratelimit-unified-7d_opus-reset";
+const OVERAGE: &str = "anthropic-ratelimit-unified-overage-status";
+const REJECTED: &str = "rejected";
+/// In an hour, in ten days, an hour ago, and in milliseconds where seconds are meant.
+const HOUR: &str = "1772003600";
+const DAYS: &str = "1772864000";
+const PAST: &str = "1771996400";
+const MILLIS: &str = "1772003600000";
+const HOUR_MS: u64 = 3_600_000;
+
+#[test]
+fn without_retry_after_a_refused_plan_waits_for_its_reset() {
+    use Scope::{Account, Model};
+    for (headers, for_ms, scope) in [
+        (
+            &[(UNIFIED, REJECTED), (RESET, HOUR)][..],
+            Some(HOUR_MS),
+            Account,
+        ),
+        (
+            &[(UNIFIED, REJECTED), (RESET, DAYS)],
+            Some(RETRY_AFTER_MAX_MS),
+            Account,
+        ),
+        // Stale, misread, or not there.
+        (&[(UNIFIED, REJECTED), (RESET, PAST)], None, Account),
+        (&[(UNIFIED, REJECTED), (RESET, MILLIS)], None, Account),
+        (&[(UNIFIED, REJECTED), (RESET, "3600")], None, Account),
+        (&[(UNIFIED, REJECTED), (RESET, "-1")], None, Account),
+        (&[(UNIFIED, REJECTED)], None, Account),
+        (&[(RESET, HOUR)], None, Account),
+        // The plan allows: the refusal has another reason, and passes sooner.
+        (&[(UNIFIED, "allowed"), (RESET, HOUR)], None, Account),
+        (
+            &[
+                (UNIFIED, "allowed_warning"),
+                (RESET, HOUR),
+                (HOURS, REJECTED),
+                (HOURS_RESET, HOUR),
+            ],
+            None,
+            Account,
+        ),
+        // Of the windows that refuse.
+        (
+            &[
+                (UNIFIED, REJECTED),
+                (RESET, PAST),
+                (HOURS, REJECTED),
+                (HOURS_RESET, HOUR),
+            ],
+            Some(HOUR_MS),
+            Account,
+        ),
+        (
+            &[(HOURS, REJECTED), (HOURS_RESET, HOUR)],
+            Some(HOUR_MS),
+            Account,
+        ),
+        (&[(HOURS, "allowed"), (HOURS_RESET, HOUR)], None, Account),
+        (
+            &[
+                (UNIFIED, REJECTED),
+                (RESET, HOUR),
+                (OPUS, REJECTED),
+                (OPUS_RESET, DAYS),
+            ],
+            Some(HOUR_MS),
+            Model,
+        ),
+        (
+            &[
+                (UNIFIED, REJECTED),
+                (OPUS, REJECTED),
+                (OPUS_RESET, HOUR),
+                (HOURS_RESET, DAYS),
+            ],
+            Some(HOUR_MS),
+            Model,
+        ),
+        (
+            &[
+                (UNIFIED, REJECTED),
+                (OPUS, REJECTED),
+                (OVERAGE, REJECTED),
+                (RESET, HOUR),
+            ],
+            Some(HOUR_MS),
+            Model,
+        ),
+        (
+            &[
+                (OPUS, REJECTED),
+                (OPUS_RESET, DAYS),
+                (HOURS, REJECTED),
+                (HOURS_RESET, HOUR),
+            ],
+            Some(HOUR_MS),
+            Account,
+        ),
+    ] {
+        assert_eq!(of(429, headers, None), wait(for_ms, scope), "{headers:?}");
+        // What the header says comes first; where it cannot be, it is bounded by the reset, or in itself.
+        let with = |value: &'static str| {
+            let all = [headers, &[("retry-after", value)]].concat();
+            of(429, &all, None)
+        };
+        assert_eq!(with("60"), wait(Some(60_000), scope), "{headers:?}");
+        let eighteen_days = with("1555200");
+        let bounded = for_ms.or(Some(RETRY_AFTER_MAX_MS));
+        assert_eq!(eighteen_days, wait(bounded, scope), "{headers:?}");
+        assert_eq!(with("soon"), wait(for_ms, scope), "{headers:?}");
+    }
+}
+
+/// Headers about limits are heard with a 429 and with nothing else.
+#[test]
+fn no_other_status_is_changed_by_limits() {
+    let headers: [&[(&str, &str)]; 6] = [
+        &[],
+        &[("retry-after", "60")],
+        &[("retry-after", "1555200")],
+        &[(UNIFIED, REJECTED), (RESET, HOUR)],
+        &[(OPUS, REJECTED), (OPUS_RESET, HOUR)],
+        &[
+            ("retry-after", "60"),
+            (UNIFIED, REJECTED),
+            (RESET, HOUR),
+            (OPUS, REJECTED),
+        ],
+    ];
+    for (status, verdict) in [
+        (200, Verdict::Success),
+        (400, Verdict::RequestFault),
+        (401, Verdict::Unauthorized),
+        (402, out("payment required")),
+        (403, Verdict::Forbidden),
+        (404, Verdict::NoModel),
+        (413, Verdict::RequestFault),
+        (500, Verdict::Platform),
+        (502, Verdict::Platform),
+        (503, Verdict::Platform),
+        (504, Verdict::Platform),
+        (529, Verdict::Overloaded),
+    ] {
+        for headers in headers {
+            assert_eq!(of(status, headers, None), verdict, "{status} {headers:?}");
+        }
+    }
+    // A limit on spending has no moment in its headers, whatever else they say.
+    let code = Some("enforced_spend_limit_reached");
+    for headers in [&[][..], &[(UNIFIED, REJECTED), (RESET, HOUR)]] {
+        assert_eq!(of(429, headers, Some(&error("limit", code))), out("limit"));
+    }
+}
+
 #[test]
 fn reasons_are_one_short_line() {
     assert_eq!(reason("a\r\nb\u{1b}[31m", "x"), "ab[31m");
