@@ -6,6 +6,7 @@
 
 pub mod base_url;
 pub mod body;
+pub mod breaker;
 pub mod classify;
 pub mod client;
 mod connect;
@@ -26,6 +27,7 @@ mod wording;
 
 pub use base_url::{BaseUrl, BaseUrlError, Target};
 pub use body::{AnswerBody, Body};
+pub use breaker::{Breaker, Breakers, OpenUntil, Outcome, Permit};
 pub use classify::{Retry, classify, is_relayable, retryable};
 pub use client::UpstreamClient;
 pub use error::{BodyError, ConnectFault, Fate, SendError};
