@@ -9,6 +9,7 @@ mod codec;
 mod contract;
 pub mod crypt;
 mod error;
+pub mod foreign;
 mod fs;
 mod log;
 mod memory;
