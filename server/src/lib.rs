@@ -14,6 +14,7 @@ pub mod control;
 pub mod error;
 pub mod gateway;
 pub mod http;
+pub mod import;
 pub mod lifecycle;
 pub mod load;
 pub mod ops;
