@@ -135,6 +135,8 @@ pub trait MetaStore: Send + Sync {
     fn get(&self, name: &'static str) -> PortFuture<'_, Option<Vec<u8>>>;
     /// Returns the value that now stands.
     fn put_if_absent(&self, name: &'static str, value: Vec<u8>) -> PortFuture<'_, Vec<u8>>;
+    /// Compare-and-set; `Conflict` when another value stands there, or none.
+    fn replace(&self, name: &'static str, old: Vec<u8>, new: Vec<u8>) -> PortFuture<'_, ()>;
 }
 
 /// The outbox, in commit order.

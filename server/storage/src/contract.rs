@@ -11,7 +11,7 @@ mod tokens;
 
 use std::path::Path;
 
-use troupe_core::port::Expect;
+use troupe_core::port::{Expect, StoreError};
 
 use crate::Backend;
 
@@ -29,6 +29,10 @@ fn subject(url: &str) -> Subject {
 
 pub(crate) fn reopen(folder: &Path) -> Backend {
     crate::open("sled:data", folder).unwrap()
+}
+
+fn is_conflict<T>(result: Result<T, StoreError>) -> bool {
+    matches!(result, Err(StoreError::Conflict(_)))
 }
 
 macro_rules! contract {
@@ -75,6 +79,7 @@ contract!(
     facts::the_first_owner_wins,
     facts::of_eight_owners_one_wins,
     facts::meta_is_written_once,
+    facts::meta_is_replaced_by_comparison,
     facts::events_come_in_commit_order,
     facts::a_refused_change_leaves_no_event,
     facts::the_log_takes_batches_and_drops_old_days,

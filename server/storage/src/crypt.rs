@@ -4,6 +4,9 @@
 //! master key (file, 0600) ──▶ Vault ──▶ sealed credentials of accounts (associated data = id of the row)
 //!                               └─────▶ sealed pepper (made once) ──▶ KeyHasher ──▶ HMAC of gateway keys
 //! ```
+//! A change of master key: the new one seals, the old one opens until everything was sealed anew, and only then the store
+//! is bound to the new one.
+//!
 //! Invariant: nothing here has a secret in its `Debug` or in an error; key material is wiped when dropped.
 
 pub mod aad;
@@ -15,7 +18,7 @@ mod vault;
 use troupe_core::port::{MetaStore, StoreError};
 
 pub use hasher::KeyHasher;
-pub use master::{KeyFileError, MasterKey};
+pub use master::{KeyFileError, MasterKey, MasterKeys};
 pub use secret::{SecretError, check_brought, check_generated, display_prefix, generate_secret};
 pub use vault::Vault;
 
@@ -25,7 +28,7 @@ const MASTER_KEY_ID: &str = "master_key_id";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CryptError {
     #[error(
-        "the store belongs to master key {store}, this process has {ours}; give it the right secrets.key_file"
+        "the store belongs to master key {store}, this process has {ours}; give it the right secrets.key_file, or name the old key's file in secrets.previous_key_files"
     )]
     OtherStore { store: String, ours: String },
     #[error("sealed under master key {sealed}, this process has {ours}")]
@@ -48,23 +51,50 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Binds a new store to this master key and makes its pepper; on a store that has them, checks and opens them.
+    /// [`Keyring::open_with`] one key.
     ///
     /// # Errors
-    /// `OtherStore` when the store belongs to another master key: refuse to start.
+    /// As there.
     pub async fn open(meta: &dyn MetaStore, master: &MasterKey) -> Result<Self, CryptError> {
-        let ours = master.key_id();
+        Self::open_with(meta, &master.clone().into()).await
+    }
+
+    /// Binds a new store to the current master key and makes its pepper; on a store that has them, checks and opens
+    /// them. A store of a previous key stays bound to that until [`hand_over`].
+    ///
+    /// # Errors
+    /// `OtherStore` when the store belongs to a master key that is not given: refuse to start.
+    pub async fn open_with(meta: &dyn MetaStore, keys: &MasterKeys) -> Result<Self, CryptError> {
+        let ours = keys.current.key_id();
         let stands = meta
             .put_if_absent(MASTER_KEY_ID, ours.clone().into_bytes())
             .await?;
-        if stands != ours.as_bytes() {
-            let store = String::from_utf8_lossy(&stands).into_owned();
+        let store = String::from_utf8_lossy(&stands).into_owned();
+        if !keys.has(&store) {
             return Err(CryptError::OtherStore { store, ours });
         }
-        let vault = Vault::new(master);
+        let vault = Vault::with(keys);
         let hasher = KeyHasher::open(meta, &vault).await?;
         Ok(Self { vault, hasher })
     }
+}
+
+/// The master key that a store is bound to; `None` for a new store.
+///
+/// # Errors
+/// `Store`.
+pub async fn bound_to(meta: &dyn MetaStore) -> Result<Option<String>, CryptError> {
+    let stands = meta.get(MASTER_KEY_ID).await?;
+    Ok(stands.map(|id| String::from_utf8_lossy(&id).into_owned()))
+}
+
+/// Binds the store to master key `to`, once every box in it is sealed under that.
+///
+/// # Errors
+/// `Store`; of two that do it at once, one gets `Conflict`.
+pub async fn hand_over(meta: &dyn MetaStore, from: String, to: String) -> Result<(), CryptError> {
+    let (from, to) = (from.into_bytes(), to.into_bytes());
+    Ok(meta.replace(MASTER_KEY_ID, from, to).await?)
 }
 
 fn random<const N: usize>() -> Result<zeroize::Zeroizing<[u8; N]>, CryptError> {
@@ -93,6 +123,27 @@ mod tests {
         let refusal = Keyring::open(meta, &master("2")).await.unwrap_err();
         let (store, ours) = (master("1").key_id(), master("2").key_id());
         assert_eq!(refusal, CryptError::OtherStore { store, ours });
+    }
+
+    #[tokio::test]
+    async fn a_store_is_handed_over_to_the_next_master_key() {
+        let backend = crate::open("memory:", Path::new("")).unwrap();
+        let meta = backend.stores.meta.as_ref();
+        let first = Keyring::open(meta, &master("1")).await.unwrap();
+        let both = MasterKeys {
+            current: master("2"),
+            previous: vec![master("1")],
+        };
+        let ring = Keyring::open_with(meta, &both).await.unwrap();
+        let (old, new) = (master("1").key_id(), master("2").key_id());
+        assert_eq!(bound_to(meta).await.unwrap(), Some(old.clone()));
+        assert!(KeyHasher::reseal_pepper(meta, &ring.vault).await.unwrap());
+        assert!(!KeyHasher::reseal_pepper(meta, &ring.vault).await.unwrap());
+        hand_over(meta, old.clone(), new.clone()).await.unwrap();
+        assert!(hand_over(meta, old, new).await.is_err());
+        let alone = Keyring::open(meta, &master("2")).await.unwrap();
+        assert_eq!(first.hasher.hash(b"secret"), alone.hasher.hash(b"secret"));
+        assert!(Keyring::open(meta, &master("1")).await.is_err());
     }
 
     #[tokio::test]

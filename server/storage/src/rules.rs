@@ -117,6 +117,10 @@ pub(crate) fn no_account() -> StoreError {
     StoreError::Conflict("there is no such account".into())
 }
 
+pub(crate) fn other_fact(name: &str) -> StoreError {
+    StoreError::Conflict(format!("the store's {name} is another by now"))
+}
+
 fn taken(what: &str, name: &str) -> StoreError {
     StoreError::Conflict(format!("the {what} name {name:?} is taken"))
 }

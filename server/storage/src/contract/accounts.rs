@@ -4,6 +4,7 @@ use troupe_core::AccountId;
 use troupe_core::account::{AccountRecord, AccountState};
 use troupe_core::port::{Expect, StoreError, Stores};
 
+use super::is_conflict;
 use super::sample::{account, account_event, state};
 
 async fn put(
@@ -19,10 +20,6 @@ async fn put(
 
 pub(super) async fn create(stores: &Stores, name: &str) -> AccountRecord {
     put(stores, &account(name), Expect::Absent).await.unwrap()
-}
-
-fn is_conflict<T>(result: Result<T, StoreError>) -> bool {
-    matches!(result, Err(StoreError::Conflict(_)))
 }
 
 pub(super) async fn put_list_and_remove(stores: &Stores) {

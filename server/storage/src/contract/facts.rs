@@ -3,7 +3,7 @@
 use troupe_core::port::{Expect, Stores};
 
 use super::sample::{account, account_event, key, key_event, owner, request};
-use super::{accounts, keys};
+use super::{accounts, is_conflict, keys};
 
 pub(super) async fn the_first_owner_wins(stores: &Stores) {
     let first = owner("file_1", "k");
@@ -53,6 +53,16 @@ pub(super) async fn meta_is_written_once(stores: &Stores) {
         [1]
     );
     assert_eq!(stores.meta.get("pepper").await.unwrap(), Some(vec![1]));
+}
+
+pub(super) async fn meta_is_replaced_by_comparison(stores: &Stores) {
+    let replace = |old: u8, new: u8| stores.meta.replace("pepper", vec![old], vec![new]);
+    assert!(is_conflict(replace(1, 2).await), "there is none");
+    assert_eq!(stores.meta.get("pepper").await.unwrap(), None);
+    stores.meta.put_if_absent("pepper", vec![1]).await.unwrap();
+    replace(1, 2).await.unwrap();
+    assert!(is_conflict(replace(1, 3).await));
+    assert_eq!(stores.meta.get("pepper").await.unwrap(), Some(vec![2]));
 }
 
 pub(super) async fn events_come_in_commit_order(stores: &Stores) {

@@ -4,6 +4,7 @@ use troupe_core::key::{KeyRecord, KeyTotals};
 use troupe_core::port::{Expect, StoreError, Stores};
 use troupe_core::{KeyHash, KeyId};
 
+use super::is_conflict;
 use super::sample::{key, key_event, totals};
 
 async fn put(stores: &Stores, record: &KeyRecord, expect: Expect) -> Result<KeyRecord, StoreError> {
@@ -25,10 +26,6 @@ async fn revoke(stores: &Stores, record: &KeyRecord) -> KeyRecord {
     put(stores, &revoked, Expect::Version(record.version))
         .await
         .unwrap()
-}
-
-fn is_conflict<T>(result: Result<T, StoreError>) -> bool {
-    matches!(result, Err(StoreError::Conflict(_)))
 }
 
 /// Another key of that name.

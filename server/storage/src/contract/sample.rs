@@ -45,6 +45,7 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         reserve_percent: Some(90),
         ca_file: Some("/etc/ca.pem".into()),
         imported_from: Some("elsewhere:1".into()),
+        brought: BTreeMap::from([(Auth::Oauth, "0a1b".into())]),
         created_ms: 1_795_478_400_000,
         updated_ms: u64::MAX,
         version: 77,

@@ -5,6 +5,7 @@ use troupe_core::account::TokenRow;
 use troupe_core::port::{Expect, StoreError, Stores};
 
 use super::accounts::create;
+use super::is_conflict;
 use super::sample::{account_event, token, token_event};
 
 async fn put(stores: &Stores, row: &TokenRow, expect: Expect) -> Result<TokenRow, StoreError> {
@@ -12,10 +13,6 @@ async fn put(stores: &Stores, row: &TokenRow, expect: Expect) -> Result<TokenRow
         .accounts
         .put_token(row.clone(), expect, Some(token_event(row)))
         .await
-}
-
-fn is_conflict<T>(result: Result<T, StoreError>) -> bool {
-    matches!(result, Err(StoreError::Conflict(_)))
 }
 
 fn next(row: &TokenRow) -> TokenRow {

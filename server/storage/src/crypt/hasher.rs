@@ -37,6 +37,29 @@ impl KeyHasher {
         Self::new(&vault.open(PEPPER.as_bytes(), &sealed)?)
     }
 
+    /// The pepper's box, where a store has one.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn sealed_pepper(meta: &dyn MetaStore) -> Result<Option<Vec<u8>>, CryptError> {
+        Ok(meta.get(PEPPER).await?)
+    }
+
+    /// Seals the pepper under the vault's current key; it stays the same pepper. `false`: nothing was to be done.
+    ///
+    /// # Errors
+    /// The pepper does not open, or the store does not answer; `Store(Conflict)` when another process did the same.
+    pub async fn reseal_pepper(meta: &dyn MetaStore, vault: &Vault) -> Result<bool, CryptError> {
+        let Some(old) = Self::sealed_pepper(meta).await? else {
+            return Ok(false);
+        };
+        let Some(new) = vault.reseal(PEPPER.as_bytes(), &old)? else {
+            return Ok(false);
+        };
+        meta.replace(PEPPER, old, new).await?;
+        Ok(true)
+    }
+
     fn new(pepper: &[u8]) -> Result<Self, CryptError> {
         Hmac::new_from_slice(pepper)
             .map(Self)

@@ -23,6 +23,31 @@ pub(super) type KeyId = [u8; 8];
 #[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
+/// The key that seals, and those before it, which only open.
+#[derive(Clone, Debug)]
+pub struct MasterKeys {
+    pub current: MasterKey,
+    pub previous: Vec<MasterKey>,
+}
+
+impl From<MasterKey> for MasterKeys {
+    fn from(current: MasterKey) -> Self {
+        Self {
+            current,
+            previous: Vec::new(),
+        }
+    }
+}
+
+impl MasterKeys {
+    #[must_use]
+    pub fn has(&self, key_id: &str) -> bool {
+        std::iter::once(&self.current)
+            .chain(&self.previous)
+            .any(|key| key.key_id() == key_id)
+    }
+}
+
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MasterKey({})", self.key_id())

@@ -11,6 +11,7 @@ use troupe_core::record::RequestRecord;
 
 use super::{LOG_ROWS, Memory, RESOURCES};
 use crate::log::day_of;
+use crate::rules;
 
 impl ResourceStore for Memory {
     fn own(&self, owner: ResourceOwner) -> PortFuture<'_, ResourceOwner> {
@@ -45,6 +46,18 @@ impl MetaStore for Memory {
         Box::pin(
             async move { Ok(self.with(|state| state.meta.entry(name).or_insert(value).clone())) },
         )
+    }
+
+    fn replace(&self, name: &'static str, old: Vec<u8>, new: Vec<u8>) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            self.with(|state| match state.meta.get_mut(name) {
+                Some(stands) if *stands == old => {
+                    *stands = new;
+                    Ok(())
+                }
+                _ => Err(rules::other_fact(name)),
+            })
+        })
     }
 }
 

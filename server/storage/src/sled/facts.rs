@@ -12,6 +12,7 @@ use super::engine::Engine;
 use super::transact::{failed, perhaps, sequence};
 use super::trees::{META, RESOURCES};
 use crate::codec::{decode, encode};
+use crate::rules;
 
 const OWNER_ROW: &str = "resource row";
 
@@ -57,6 +58,16 @@ impl MetaStore for Engine {
         Box::pin(self.write(META, move |trees| {
             let stands = insert_if_absent(&trees.meta, name.as_bytes(), &value)?;
             Ok(stands.map_or(value, |bytes| bytes.to_vec()))
+        }))
+    }
+
+    fn replace(&self, name: &'static str, old: Vec<u8>, new: Vec<u8>) -> PortFuture<'_, ()> {
+        Box::pin(self.write(META, move |trees| {
+            let swapped = trees
+                .meta
+                .compare_and_swap(name, Some(old), Some(new))
+                .map_err(perhaps)?;
+            swapped.map_err(|_| rules::other_fact(name))
         }))
     }
 }
