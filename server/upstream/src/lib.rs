@@ -34,7 +34,7 @@ pub use error::{BodyError, ConnectFault, Fate, SendError};
 pub use facts::{Facts, RateLimits, WindowFacts, WindowName, Windows};
 pub use headers::{AccountHeaders, AccountHeadersError};
 pub use network::{Network, NetworkError};
-pub use probe::Prober;
+pub use probe::{ProbeRequest, Prober};
 pub use send::{UpstreamAnswer, UpstreamRequest, send};
 
 /// What the gateway calls itself where the client sent no `user-agent`.
