@@ -5,6 +5,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use troupe_core::price::{PriceTable, Prices};
+use troupe_core::routing::Strategy;
+use troupe_upstream::BaseUrl;
 use troupe_wire::models::{Model, built_in};
 
 use crate::config::Config;
@@ -21,12 +24,26 @@ pub struct Silence {
     pub drain_idle_ms: u64,
 }
 
+/// How accounts' web sessions are used; there is none of it while that is off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebPlan {
+    /// A conversation waits so long for the result of a tool.
+    pub pause_ms: u64,
+    /// Where a session is exchanged for an OAuth grant, with `{organization_uuid}` and perhaps `{base}`.
+    pub authorize_url: Option<String>,
+}
+
 /// The compiled configuration of the request path.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub body_limit_bytes: u64,
     pub bodies_in_memory_bytes: u64,
     pub silence: Silence,
+    pub strategy: Strategy,
+    /// Do sessions go on with the account that served them last?
+    pub affinity: bool,
+    /// A session silent for so long is forgotten.
+    pub affinity_ttl_ms: u64,
     pub max_attempts: usize,
     pub max_elapsed: Duration,
     pub concurrency_queue: Duration,
@@ -36,6 +53,12 @@ pub struct Plan {
     pub aliases: HashMap<String, String>,
     /// What `GET /v1/models` lists, before the accounts' own names.
     pub models: Vec<Model>,
+    /// The operator's prices over the built-in ones.
+    pub prices: PriceTable,
+    /// `None`: web credentials are not used.
+    pub web: Option<WebPlan>,
+    /// Where callers' own upstream credentials may go; `None`: nowhere.
+    pub passthrough: Option<BaseUrl>,
     pub metrics: bool,
 }
 
@@ -54,6 +77,9 @@ impl Plan {
                 response: streaming.response_timeout.get(),
                 drain_idle_ms: millis(config.server.drain.idle.get()),
             },
+            strategy: config.routing.strategy,
+            affinity: config.routing.affinity.enabled,
+            affinity_ttl_ms: millis(config.routing.affinity.ttl.get()),
             max_attempts: config.routing.max_attempts as usize,
             max_elapsed: config.routing.max_elapsed.get(),
             concurrency_queue: config.limits.concurrency_queue.get(),
@@ -61,6 +87,9 @@ impl Plan {
             error_shape: config.limits.error_shape,
             aliases: config.models.aliases.clone().into_iter().collect(),
             models: models(&config.models.aliases),
+            prices: prices(config),
+            web: web(config),
+            passthrough: passthrough(config),
             metrics: config.telemetry.metrics.enabled,
         }
     }
@@ -68,6 +97,27 @@ impl Plan {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn prices(config: &Config) -> PriceTable {
+    let own = config.models.prices.iter();
+    PriceTable::with(own.map(|(pattern, price)| (pattern.clone(), Prices::from(price.rates()))))
+}
+
+fn web(config: &Config) -> Option<WebPlan> {
+    let web = &config.web_session;
+    web.consent().is_given().then(|| WebPlan {
+        pause_ms: millis(web.pause.get()),
+        authorize_url: web.authorize_url.clone(),
+    })
+}
+
+fn passthrough(config: &Config) -> Option<BaseUrl> {
+    let passthrough = &config.passthrough;
+    let base_url = passthrough
+        .enabled
+        .then(|| BaseUrl::parse(&passthrough.base_url));
+    base_url.and_then(Result::ok)
 }
 
 /// The built-in list and the aliases, each alias shown as what it stands for.
@@ -89,7 +139,45 @@ fn models(aliases: &BTreeMap<String, String>) -> Vec<Model> {
 
 #[cfg(test)]
 mod tests {
+    use troupe_core::record::TokenUsage;
+
     use super::*;
+    use crate::config::{Sources, load};
+
+    #[test]
+    fn what_is_off_is_absent_and_what_is_on_is_compiled() {
+        let off = Plan::compile(&Config::default());
+        assert_eq!((off.web, off.passthrough), (None, None));
+        assert!(off.affinity && off.affinity_ttl_ms == 3_600_000);
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"version: 1
+routing: { strategy: weighted, affinity: { enabled: false, ttl: 5m } }
+web_session: { enabled: true, acknowledge_terms: true, pause: 90s }
+passthrough: { enabled: true, base_url: "https://h.example/base/" }
+models: { prices: { "local-*": { input: 0.5, output: 2, cache_write_1h: 0.75 } } }
+"#;
+        std::fs::write(folder.path().join("troupe.yaml"), text).unwrap();
+        let sources = Sources {
+            cwd: folder.path().to_owned(),
+            ..Sources::default()
+        };
+        let on = Plan::compile(&load(&sources).unwrap().config);
+        assert_eq!(on.strategy, Strategy::Weighted);
+        assert!(!on.affinity && on.affinity_ttl_ms == 300_000);
+        assert_eq!(on.web.unwrap().pause_ms, 90_000);
+        assert_eq!(on.passthrough.unwrap().as_str(), "https://h.example/base");
+        let usage = TokenUsage {
+            input: 1_000_000,
+            cache_read: 1_000_000,
+            cache_write_1h: 1_000_000,
+            ..TokenUsage::default()
+        };
+        let cost = on.prices.cost("local-7b", &usage);
+        assert_eq!(
+            (cost.micro_usd, cost.known),
+            (500_000 + 50_000 + 750_000, true)
+        );
+    }
 
     #[test]
     fn aliases_are_listed_once() {

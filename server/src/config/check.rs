@@ -7,6 +7,7 @@ use garde::Validate;
 use super::Config;
 use super::load::Redacted;
 use super::tree::Path;
+use crate::account_rules::{faults as faults_of, web};
 
 /// Every fault of a configuration that could be read.
 pub(super) fn check(config: &Config, redacted: Redacted) -> Vec<(Path, String)> {
@@ -21,6 +22,7 @@ pub(super) fn check(config: &Config, redacted: Redacted) -> Vec<(Path, String)> 
     };
     faults.extend(server(config));
     accounts(config, &mut faults);
+    web_session(config, &mut faults);
     keys(config, &mut faults);
     if redacted == Redacted::Refuse {
         let redacted = redacted_paths(config).into_iter();
@@ -49,9 +51,25 @@ pub(super) fn redacted_paths(config: &Config) -> Vec<Path> {
     }
     for (index, account) in config.accounts.iter().enumerate() {
         let account_path = Path::of("accounts").index(index);
-        if is_redacted(&account.api_key) {
-            paths.push(account_path.key("api_key"));
-        }
+        let (oauth_path, web_path) = (account_path.key("oauth"), account_path.key("web"));
+        let (oauth, web) = (account.oauth.as_ref(), account.web.as_ref());
+        let secrets = [
+            (account_path.key("api_key"), Some(&account.api_key)),
+            (account_path.key("proxy"), Some(&account.proxy)),
+            (
+                oauth_path.key("client_secret"),
+                oauth.map(|o| &o.client_secret),
+            ),
+            (
+                oauth_path.key("refresh_token"),
+                oauth.map(|o| &o.refresh_token),
+            ),
+            (web_path.key("cookie"), web.map(|w| &w.cookie)),
+        ];
+        let redacted = secrets
+            .into_iter()
+            .filter(|(_, secret)| secret.is_some_and(is_redacted));
+        paths.extend(redacted.map(|(path, _)| path));
         let headers = account.headers.iter().filter(|(_, v)| v.is_redacted());
         paths.extend(headers.map(|(name, _)| account_path.key("headers").key(name)));
     }
@@ -82,15 +100,62 @@ fn server(config: &Config) -> Vec<(Path, String)> {
 }
 
 fn accounts(config: &Config, faults: &mut Vec<(Path, String)>) {
+    let consent = config.web_session.consent();
     for (index, account) in config.accounts.iter().enumerate() {
         let path = Path::of("accounts").index(index);
-        let earlier = config.accounts.iter().take(index);
-        if earlier.clone().any(|a| a.name == account.name) {
-            faults.push((path.key("name"), "is used by another account".to_owned()));
+        let mut told = |field: &str, message: String| {
+            let keys = field.split('.').filter(|key| !key.is_empty());
+            let place = keys.fold(path.clone(), |place, key| place.key(key));
+            faults.push((place, message));
+        };
+        if config
+            .accounts
+            .iter()
+            .take(index)
+            .any(|a| a.name == account.name)
+        {
+            told("name", "is used by another account".to_owned());
         }
-        if account.api_key.is_none() && account.api_key_file.is_none() {
-            faults.push((path, "needs `api_key` or `api_key_file`".to_owned()));
+        if account.allow_models.as_ref().is_some_and(Vec::is_empty) {
+            told(
+                "allow_models",
+                "names no model; leave it out for every model".to_owned(),
+            );
         }
+        let of_oauth = account.oauth.iter().flat_map(|oauth| oauth.extra.keys());
+        for (field, mut names) in [
+            ("models", account.models.keys().collect::<Vec<_>>()),
+            ("oauth.extra", of_oauth.collect()),
+        ] {
+            names.retain(|name| name.contains("${"));
+            if !names.is_empty() {
+                told(field, "variables are not expanded in keys".to_owned());
+            }
+        }
+        let unresolved = account.oauth_settings().err();
+        let is_unresolved = unresolved.is_some();
+        if let Some(fault) = unresolved {
+            told(fault.field, fault.message);
+        }
+        let token = account.refresh_token();
+        let found = faults_of(
+            &account.record(),
+            &account.secrets(),
+            token.as_ref(),
+            consent,
+        );
+        for fault in found {
+            // What only follows from settings that could not be made.
+            if !is_unresolved || !["", "preferred_auth"].contains(&fault.field) {
+                told(fault.field, fault.message);
+            }
+        }
+    }
+}
+
+fn web_session(config: &Config, faults: &mut Vec<(Path, String)>) {
+    if let Err(message) = web::consent_is_whole(config.web_session.consent()) {
+        faults.push((Path::of("web_session.enabled"), message));
     }
 }
 

@@ -55,11 +55,11 @@ const PREDECESSOR: [(&str, &str); 7] = [
     ("DATA_FOLDER", "use `DATA_DIR` (or `storage.url`)"),
     (
         "PROXY_URL",
-        "proxies of accounts are not available in this version",
+        "give each of `accounts` its `proxy` in troupe.yaml",
     ),
     (
         "COOKIES",
-        "use `accounts` of kind `web_session` (not available in this version)",
+        "declare them as `accounts` of kind `web_session` in troupe.yaml, or use `troupe import clove`",
     ),
 ];
 

@@ -29,7 +29,6 @@ pub(super) const GATES: &[Gate] = &[
     gate("cluster.redis_url", "null"),
     gate("cluster.node_id", ANY),
     gate("cluster.on_redis_down", ANY),
-    gate("routing.strategy", "least_utilized"),
     gate("limits.defaults", "{}"),
     gate("limits.timezone", "UTC"),
     gate("cache.responses.enabled", "false"),
@@ -49,8 +48,6 @@ pub(super) const GATES: &[Gate] = &[
     gate("telemetry.metrics.per_key", "false"),
     gate("telemetry.otlp.endpoint", "null"),
     gate("telemetry.otlp.sample", ANY),
-    gate("web_session.enabled", "false"),
-    gate("web_session.acknowledge_terms", "false"),
 ];
 
 /// Mappings that hold nothing but gates.
@@ -61,7 +58,6 @@ pub(super) const SECTIONS: &[&str] = &[
     "cache.prompt",
     "audit",
     "telemetry.otlp",
-    "web_session",
 ];
 
 const LIMIT_UNITS: [&str; 5] = ["requests", "input_tokens", "output_tokens", "tokens", "usd"];

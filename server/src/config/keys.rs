@@ -10,6 +10,7 @@ use garde::Validate;
 use jiff::{Timestamp, civil, tz::TimeZone};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use troupe_core::models::Pattern;
 
 use super::rules;
 use super::secret::{self, Secret};
@@ -42,6 +43,23 @@ pub struct Key {
     #[garde(skip)]
     #[serde(default)]
     pub resources: Resources,
+    /// Accounts it may use, by name; with the two below: whichever names an account is enough. All when absent.
+    #[garde(inner(custom(rules::bound_to)))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Vec<String>>,
+    /// Groups of accounts it may use.
+    #[garde(inner(custom(rules::bound_to)))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_groups: Option<Vec<String>>,
+    /// Accounts it may use, by tags.
+    #[garde(inner(custom(rules::bound_to)))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_tags: Option<Vec<String>>,
+    /// Models it may ask for, `*` for any characters; all when absent.
+    #[garde(inner(custom(rules::permitted)))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub models: Option<Vec<Pattern>>,
     /// RFC 3339; a date alone means its first moment in UTC.
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

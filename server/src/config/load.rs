@@ -10,7 +10,7 @@ use super::error::{ConfigError, ConfigErrors, Origin};
 use super::interpolate::interpolate;
 use super::secret::Secret;
 use super::tree::{Node, Path, Value};
-use super::{Account, Config, check, gate, parse, read, rules};
+use super::{Account, Config, check, files, gate, parse, read, rules};
 
 const SYSTEM_FILE: &str = "/etc/troupe/troupe.yaml";
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -129,7 +129,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
     let Some(mut config) = config else {
         return Err(ConfigErrors::check(errors).err().unwrap_or_else(unreadable));
     };
-    let mut faults = secret_files(&mut config, &sources.cwd, &mut inputs);
+    let mut faults = files::read(&mut config, &sources.cwd, &mut inputs);
     faults.extend(check::check(&config, sources.redacted));
     report(faults, &tree, &mut errors);
     ConfigErrors::check(errors)?;
@@ -205,40 +205,6 @@ fn flags(tree: &mut Node, flags: &Flags) {
             tree.set(&path, value, &Origin::Flag(flag));
         }
     }
-}
-
-fn secret_files(
-    config: &mut Config,
-    cwd: &FilePath,
-    inputs: &mut Vec<PathBuf>,
-) -> Vec<(Path, String)> {
-    let accounts = config.accounts.iter_mut().enumerate().map(|(i, a)| {
-        let path = Path::of("accounts").index(i);
-        (path, "api_key", &mut a.api_key, &a.api_key_file)
-    });
-    let keys = config.keys.iter_mut().enumerate().map(|(i, k)| {
-        let path = Path::of("keys").index(i);
-        (path, "secret", &mut k.secret, &k.secret_file)
-    });
-    let mut faults = Vec::new();
-    for (path, key, secret, file) in accounts.chain(keys) {
-        let Some(file) = file else { continue };
-        let file_path = path.key(&format!("{key}_file"));
-        if secret.is_some() {
-            faults.push((
-                file_path,
-                format!("stands beside `{key}`; keep one of the two"),
-            ));
-            continue;
-        }
-        let file = cwd.join(file);
-        match Secret::read_file(&file) {
-            Ok(read) => *secret = Some(read),
-            Err(message) => faults.push((file_path, message)),
-        }
-        inputs.push(file);
-    }
-    faults
 }
 
 /// Places the faults of the typed configuration in the source. Where a part was faulty already,

@@ -2,13 +2,13 @@
 //!
 //! Index. Sections: [`server`], [`storage`], [`secrets`], [`accounts`], [`keys`], [`models`],
 //! [`routing`], [`limits`], [`sessions`], [`streaming`], [`request_log`], [`admin`],
-//! [`telemetry`]; keys of later versions: `gate`.
+//! [`telemetry`], [`web_session`], [`passthrough`]; keys of later versions: `gate`.
 //! Loading: `parse` (YAML → tree) → `interpolate` (`${VAR}`) → `environ` and flags (over the
 //! tree) → `gate` → `read`/`de` (tree → types) → `check`/`rules`; in order in [`load`].
 //! Running: [`watch`] tells of changes, [`reload`] takes them over.
 //!
-//! Invariant: this module knows no other module of the server, and a [`Config`] that exists is
-//! valid as a whole.
+//! Invariant: this module knows no other module of the server but `account_rules` (which knows none),
+//! and a [`Config`] that exists is valid as a whole.
 
 mod access;
 pub mod accounts;
@@ -18,13 +18,16 @@ mod de;
 mod diff;
 mod environ;
 mod error;
+mod files;
 mod gate;
 mod interpolate;
 pub mod keys;
 pub mod limits;
 mod load;
 pub mod models;
+mod money;
 mod parse;
+pub mod passthrough;
 mod read;
 pub mod reload;
 pub mod request_log;
@@ -43,13 +46,16 @@ pub mod telemetry;
 mod tests;
 mod tree;
 mod unit;
+mod warnings;
 pub mod watch;
+pub mod web_session;
+mod words;
 
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::accounts::{Account, AccountAuth, AccountKind};
+pub use self::accounts::Account;
 pub use self::diff::diff_needs_restart;
 pub use self::error::{ConfigError, ConfigErrors, Origin};
 pub use self::keys::{Endpoints, Key, KeyLimits, Resources};
@@ -59,6 +65,7 @@ pub use self::schema::schema;
 pub use self::secret::{REDACTED, Secret};
 pub use self::show::show;
 pub use self::unit::{ByteSize, HumanDuration};
+pub use self::warnings::warnings;
 
 /// `troupe.yaml`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, Validate)]
@@ -71,7 +78,7 @@ pub struct Config {
     #[garde(dive)]
     pub secrets: secrets::Secrets,
     /// Upstream accounts. Read-only in API and UI; they leave with the file.
-    #[garde(dive)]
+    #[garde(skip)]
     pub accounts: Vec<Account>,
     /// Client keys. Read-only in API and UI; they leave with the file.
     #[garde(dive)]
@@ -92,4 +99,8 @@ pub struct Config {
     pub admin: admin::Admin,
     #[garde(dive)]
     pub telemetry: telemetry::Telemetry,
+    #[garde(dive)]
+    pub web_session: web_session::WebSession,
+    #[garde(dive)]
+    pub passthrough: passthrough::Passthrough,
 }

@@ -3,13 +3,18 @@
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use troupe_core::routing::Strategy;
 
-use super::rules;
 use super::unit::HumanDuration;
+use super::{rules, words};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Routing {
+    /// What decides among accounts that could serve as well as each other.
+    #[garde(skip)]
+    #[schemars(schema_with = "words::strategy")]
+    pub strategy: Strategy,
     #[garde(dive)]
     pub affinity: Affinity,
     /// Accounts tried for one request, the first included.
@@ -20,10 +25,13 @@ pub struct Routing {
     pub max_elapsed: HumanDuration,
 }
 
-/// Which account a session used last.
+/// A session goes on with the account that served it last, while that is well: its prompt caches are there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Affinity {
+    #[garde(skip)]
+    pub enabled: bool,
+    /// A session that was silent for so long is forgotten.
     #[garde(custom(rules::not_zero))]
     pub ttl: HumanDuration,
     #[garde(range(min = 1))]
@@ -33,6 +41,7 @@ pub struct Affinity {
 impl Default for Routing {
     fn default() -> Self {
         Self {
+            strategy: Strategy::default(),
             affinity: Affinity::default(),
             max_attempts: 3,
             max_elapsed: HumanDuration::from_secs(60),
@@ -43,6 +52,7 @@ impl Default for Routing {
 impl Default for Affinity {
     fn default() -> Self {
         Self {
+            enabled: true,
             ttl: HumanDuration::from_secs(3600),
             max_entries: 100_000,
         }

@@ -1,37 +1,24 @@
-//! Validation rules that several sections share.
+//! Validation rules of sections, as garde calls them. What accounts may be is said in `account_rules`.
 //!
 //! Invariant: no rule's message quotes the value, since it may be a secret.
 
 use std::collections::BTreeMap;
 
 use garde::{Error, Result};
+use troupe_core::models::Pattern;
 
 use super::keys::Endpoints;
+use super::models::Price;
 use super::secret::Secret;
 use super::unit::HumanDuration;
+use crate::account_rules::{address, headers, value, web};
 
-/// Framing is the gateway's own; these cannot be set for an account.
-const OWN_HEADERS: [&str; 7] = [
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "te",
-    "transfer-encoding",
-];
+fn told<T>(checked: std::result::Result<T, String>) -> Result {
+    checked.map(drop).map_err(Error::new)
+}
 
 pub(super) fn name(name: &str, (): &()) -> Result {
-    let letters = name
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    let starts = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if !letters || !starts || name.len() > 64 {
-        return Err(Error::new(
-            "must be 1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit",
-        ));
-    }
-    Ok(())
+    told(value::name(name))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "garde passes references")]
@@ -42,14 +29,17 @@ pub(super) fn not_zero(duration: &HumanDuration, (): &()) -> Result {
     Ok(())
 }
 
-/// A secret that travels in a header.
-pub(super) fn header_secret(secret: &Secret, (): &()) -> Result {
-    if !secret.expose().bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Error::new(
-            "the secret holds a space, line end or other character that a header cannot carry",
-        ));
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde passes references")]
+pub(super) fn at_most_a_day(duration: &HumanDuration, (): &()) -> Result {
+    if *duration > HumanDuration::from_secs(86_400) {
+        return Err(Error::new("must be at most 1d"));
     }
     Ok(())
+}
+
+/// A secret that travels in a header.
+pub(super) fn header_secret(secret: &Secret, (): &()) -> Result {
+    told(headers::credential(secret.expose()).map_err(|why| format!("the secret {why}")))
 }
 
 pub(super) fn key_secret(secret: &Secret, context: &()) -> Result {
@@ -63,56 +53,44 @@ pub(super) fn key_secret(secret: &Secret, context: &()) -> Result {
 }
 
 pub(super) fn base_url(text: &str, (): &()) -> Result {
-    let url = url::Url::parse(text);
-    let url = url.map_err(|e| Error::new(format_args!("is not a URL: {e}")))?;
-    if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none_or(str::is_empty) {
-        return Err(Error::new("must be an http:// or https:// URL with a host"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Error::new(
-            "must not hold credentials; put them into `api_key` or `headers`",
-        ));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(Error::new("must not have a `?` or `#` part"));
-    }
-    if url.path().trim_end_matches('/').ends_with("/v1") {
-        return Err(Error::new("must not end in `/v1`: the gateway adds it"));
-    }
-    Ok(())
+    told(address::base_url(text))
 }
 
-pub(super) fn headers(headers: &BTreeMap<String, Secret>, (): &()) -> Result {
-    for (name, value) in headers {
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty() || !name.bytes().all(token) {
-            return Err(Error::new(format_args!("`{name}` is not a header name")));
-        }
-        if OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
-            return Err(Error::new(format_args!(
-                "`{name}` is set by the gateway itself"
-            )));
-        }
-        let visible = |c: char| c == '\t' || (c.is_ascii() && !c.is_ascii_control());
-        if !value.expose().chars().all(visible) {
-            return Err(Error::new(format_args!(
-                "the value of `{name}` holds a character that a header cannot carry"
-            )));
-        }
-    }
-    Ok(())
+pub(super) fn web_authorize_url(template: &str, (): &()) -> Result {
+    told(web::authorize_url(template))
 }
 
 pub(super) fn model_names(names: &BTreeMap<String, String>, (): &()) -> Result {
-    let fits =
-        |name: &str| !name.is_empty() && name.len() <= 256 && !name.contains(char::is_control);
-    if names.iter().any(|(from, to)| !fits(from) || !fits(to)) {
-        return Err(Error::new("a model's name must be 1 to 256 characters"));
-    }
-    if names.keys().any(|from| from.contains("${")) {
+    told(value::model_names(names))?;
+    literal_keys(names.keys().map(String::as_str))
+}
+
+pub(super) fn price_patterns(prices: &BTreeMap<Pattern, Price>, (): &()) -> Result {
+    literal_keys(prices.keys().map(Pattern::as_str))
+}
+
+/// Keys of mappings stand for themselves.
+pub(super) fn literal_keys<'a>(mut keys: impl Iterator<Item = &'a str>) -> Result {
+    if keys.any(|key| key.contains("${")) {
         return Err(Error::new("variables are not expanded in keys"));
     }
     Ok(())
+}
+
+/// Accounts, groups or tags that a key is bound to. An empty list would be no binding at all.
+pub(super) fn bound_to(labels: &[String], (): &()) -> Result {
+    if labels.is_empty() {
+        return Err(Error::new("names nothing; leave it out for every account"));
+    }
+    told(value::labels(labels))
+}
+
+/// Models that are permitted. An empty list would permit all.
+pub(super) fn permitted(patterns: &[Pattern], (): &()) -> Result {
+    if patterns.is_empty() {
+        return Err(Error::new("names no model; leave it out for every model"));
+    }
+    told(value::pattern_count(patterns))
 }
 
 pub(super) fn endpoints(endpoints: &Endpoints, (): &()) -> Result {

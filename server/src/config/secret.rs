@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -12,6 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::de::HIDDEN;
+
+const FILE_MAX_BYTES: u64 = 64 << 10;
 
 /// What stands in for a secret wherever one is shown.
 pub const REDACTED: &str = "***";
@@ -45,7 +49,15 @@ impl Secret {
     /// A message without the content: unreadable, not UTF-8, or empty.
     pub(super) fn read_file(path: &Path) -> Result<Self, String> {
         let shown = path.display();
-        let text = std::fs::read(path).map_err(|e| format!("cannot read `{shown}`: {e}"))?;
+        let mut text = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(FILE_MAX_BYTES + 1).read_to_end(&mut text))
+            .map_err(|e| format!("cannot read `{shown}`: {e}"))?;
+        if text.len() as u64 > FILE_MAX_BYTES {
+            return Err(format!(
+                "`{shown}` is larger than 64 KiB, which no secret is"
+            ));
+        }
         let text = String::from_utf8(text).map_err(|_| format!("`{shown}` is not UTF-8 text"))?;
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() {

@@ -75,6 +75,14 @@ impl Path {
         self.with(Step::Index(index))
     }
 
+    /// The path without its last step, and that step, if it is a key.
+    pub fn split_last(&self) -> Option<(Self, &str)> {
+        match self.0.split_last() {
+            Some((Step::Key(key), parent)) => Some((Self(parent.to_vec()), key)),
+            _ => None,
+        }
+    }
+
     fn with(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);

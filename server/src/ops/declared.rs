@@ -6,14 +6,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use troupe_actors::directory::AccountSeed;
-use troupe_core::account::{self, AccountRecord, AccountState, AuthScheme, Credential};
-use troupe_core::key::{self, KeyLimits, KeyRecord, ResourceScope};
+use troupe_core::KeyId;
+use troupe_core::account::{AccountRecord, AccountState, Reach, Secrets, TokenSeed};
+use troupe_core::key::{self, AccountBinding, HashScheme, KeyLimits, KeyRecord, ResourceScope};
+use troupe_core::models::ModelRules;
 use troupe_core::port::{AccountStore, StoreError};
-use troupe_core::{AccountId, KeyId};
 use troupe_storage::crypt::{KeyHasher, display_prefix};
-use troupe_upstream::BaseUrl;
 
 use super::{ErrorCode, OpError};
 use crate::config::{self, Config, Loaded};
@@ -31,7 +31,9 @@ pub struct Declared {
 #[derive(Clone, Debug)]
 pub struct DeclaredAccount {
     pub record: AccountRecord,
-    pub credential: Arc<Credential>,
+    pub secrets: Secrets,
+    /// Begins its tokens, while the store has none for it; later it is spent and means nothing.
+    pub refresh_token: Option<SecretString>,
     /// The file or the variable that declares it.
     pub place: Arc<str>,
 }
@@ -49,7 +51,7 @@ impl Declared {
         Self {
             keys: keys.collect(),
             accounts: accounts
-                .filter_map(|account| DeclaredAccount::new(account, Arc::clone(&place), hasher))
+                .map(|account| DeclaredAccount::new(account, Arc::clone(&place)))
                 .collect(),
             place,
         }
@@ -68,18 +70,35 @@ impl Declared {
         if let Some(account) = &loaded.env_account
             && accounts.list().await?.is_empty()
         {
-            declared.or_env_account(account, hasher);
+            declared.or_env_account(account);
         }
         Ok(declared)
     }
 
     /// Adds the account of `ANTHROPIC_API_KEY` when no other is declared.
-    pub fn or_env_account(&mut self, account: &config::Account, hasher: &KeyHasher) {
+    pub fn or_env_account(&mut self, account: &config::Account) {
         if self.accounts.is_empty() {
             let place = "the environment (ANTHROPIC_API_KEY)".into();
-            self.accounts
-                .extend(DeclaredAccount::new(account, place, hasher));
+            self.accounts.push(DeclaredAccount::new(account, place));
         }
+    }
+
+    /// After a reload: the way of an account to its upstream stays the same one while its settings do, so that its
+    /// connections stay, too.
+    #[must_use]
+    pub fn keeping(mut self, old: &Self) -> Self {
+        for account in &mut self.accounts {
+            let before = old
+                .accounts
+                .iter()
+                .find(|a| a.record.id == account.record.id);
+            if let Some(before) = before
+                && is_same_way(&before.secrets.reach, &account.secrets.reach)
+            {
+                account.secrets.reach = Arc::clone(&before.secrets.reach);
+            }
+        }
+        self
     }
 
     /// What of this is in the store too: one name, or one secret, would then stand for two rows.
@@ -143,58 +162,39 @@ impl Declared {
     }
 }
 
+fn is_same_way(one: &Reach, other: &Reach) -> bool {
+    let proxy = |reach: &Reach| {
+        reach
+            .proxy
+            .as_ref()
+            .map(|url| url.expose_secret().to_owned())
+    };
+    proxy(one) == proxy(other) && one.ca_pem == other.ca_pem
+}
+
 fn is_declared(what: &str, name: &str, place: &str) -> OpError {
     let message = format!("{what} {name} is declared in {place}; change it there");
     OpError::new(ErrorCode::Declared, message)
 }
 
 impl DeclaredAccount {
-    /// `None` without a credential, which a loaded configuration never lacks.
     #[must_use]
-    pub fn new(account: &config::Account, place: Arc<str>, hasher: &KeyHasher) -> Option<Self> {
-        let secret = account.api_key.as_ref()?.as_secret_string();
-        let auth = match account.auth {
-            config::AccountAuth::XApiKey => AuthScheme::XApiKey,
-            config::AccountAuth::Bearer => AuthScheme::Bearer,
-        };
-        let headers = account.headers.iter();
-        let base_url = BaseUrl::parse(&account.base_url);
-        let record = AccountRecord {
-            id: AccountId::declared(&account.name),
-            name: account.name.clone(),
-            kind: match account.kind {
-                config::AccountKind::ApiKey => account::AccountKind::ApiKey,
-            },
-            base_url: base_url.map_or(account.base_url.clone(), |url| url.as_str().to_owned()),
-            auth,
-            // Not a box: a fingerprint, by which the actor sees that the credential is a new one.
-            sealed: hasher.hash(secret.expose_secret().as_bytes()).0.to_vec(),
-            headers: headers
-                .map(|(name, value)| (name.clone(), value.expose().to_owned()))
-                .collect(),
-            models: account.models.clone(),
-            concurrent: account.concurrent,
-            enabled: true,
-            created_ms: 0,
-            updated_ms: 0,
-            version: 0,
-        };
-        let credential = Arc::new(Credential {
-            scheme: auth,
-            secret: secret.clone(),
-        });
-        Some(Self {
-            record,
-            credential,
+    pub fn new(account: &config::Account, place: Arc<str>) -> Self {
+        Self {
+            record: account.record(),
+            secrets: account.secrets(),
+            refresh_token: account.refresh_token(),
             place,
-        })
+        }
     }
 
+    /// What its actor starts from; `token` for one that is not running yet.
     #[must_use]
-    pub fn seed(&self, state: Option<AccountState>) -> AccountSeed {
+    pub fn seed(&self, token: Option<TokenSeed>, state: Option<AccountState>) -> AccountSeed {
         AccountSeed {
             record: self.record.clone(),
-            credential: Arc::clone(&self.credential),
+            secrets: self.secrets.clone(),
+            token,
             state,
         }
     }
@@ -208,6 +208,7 @@ fn key_record(key: &config::Key, hasher: &KeyHasher) -> Option<KeyRecord> {
         id: KeyId::declared(&key.name),
         name: key.name.clone(),
         hash,
+        scheme: HashScheme::HmacSha256,
         prefix: display_prefix(secret, &hash),
         owner: key.owner.clone(),
         group: key.group.clone(),
@@ -222,6 +223,15 @@ fn key_record(key: &config::Key, hasher: &KeyHasher) -> Option<KeyRecord> {
         },
         limits: KeyLimits {
             concurrent: key.limits.concurrent,
+        },
+        rules: ModelRules {
+            allow: key.models.clone().unwrap_or_default(),
+            deny: Vec::new(),
+        },
+        binding: AccountBinding {
+            accounts: key.accounts.clone().unwrap_or_default(),
+            groups: key.account_groups.clone().unwrap_or_default(),
+            tags: key.account_tags.clone().unwrap_or_default(),
         },
         enabled: true,
         expires_ms: expires.map(|at| u64::try_from(at).unwrap_or_default()),
