@@ -15,7 +15,7 @@ use troupe_storage::crypt::check_brought;
 use super::checks;
 use super::error::ImportError;
 use super::fields::Fields;
-use super::names::{Names, digest, label};
+use super::names::{Names, digest, stored};
 use super::notes::Notes;
 use super::plan::{ImportPlan, ImportedAccount, ImportedKey, ImportedOauth};
 use super::read;
@@ -309,7 +309,8 @@ impl Cookies<'_> {
         let refresh_token = fields.secret("refresh_token");
         let expires_at_ms = fields.number("expires_at").and_then(checks::milliseconds);
         let organization = fields.inner("organization").and_then(|mut organization| {
-            let uuid = organization.text("uuid").map(label);
+            let uuid = organization.text("uuid");
+            let uuid = uuid.map(|uuid| stored(uuid, "organization"));
             organization.finish();
             uuid
         });

@@ -14,7 +14,7 @@ use self::settings::Settings;
 use super::checks;
 use super::error::ImportError;
 use super::fields::Fields;
-use super::names::{Names, digest, label};
+use super::names::{Names, digest, label, stored};
 use super::notes::Notes;
 use super::plan::{ImportPlan, ImportedAccount, ImportedOauth};
 use super::read;
@@ -96,7 +96,7 @@ fn read_account(organization: &str, mut fields: Fields<'_, '_>) -> Option<Import
     };
     let mut account = ImportedAccount {
         source_id: source_id(organization),
-        organization: Some(label(organization)),
+        organization: Some(stored(organization, "organization")),
         enabled: true,
         ..ImportedAccount::default()
     };
@@ -110,11 +110,8 @@ fn read_account(organization: &str, mut fields: Fields<'_, '_>) -> Option<Import
     account.preferred_auth = preferred_auth(&mut fields);
     auth_type(&mut fields, &mut account);
     status(&mut fields, &mut account);
-    account.tags = fields
-        .texts("capabilities")
-        .into_iter()
-        .map(label)
-        .collect();
+    let tags = fields.texts("capabilities").into_iter();
+    account.tags = tags.map(|tag| stored(tag, "tag")).collect();
     // When it was last chosen means nothing to another pool.
     fields.pass(&["last_used"]);
     let place = fields.place().to_owned();

@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 /// Names in the store may have 64 bytes; the rest is for what makes them unique.
 const STEM_MAX_BYTES: usize = 48;
 const LABEL_MAX_CHARS: usize = 80;
+/// The store takes 256; the last character may have four.
+const STORED_MAX_BYTES: usize = 200;
 
 /// A name of the source for notes: shortened, without control characters, withheld when it may be a secret.
 pub(super) fn label(text: &str) -> String {
@@ -25,6 +27,19 @@ pub(super) fn label(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// A name of the source that is stored: an owner, a group, a tag. One that may be a secret is told by `kind` and its
+/// digest instead.
+pub(super) fn stored(text: &str, kind: &str) -> String {
+    if looks_secret(text) {
+        return format!("{kind}-{}", digest(&[text]));
+    }
+    let fits = text
+        .char_indices()
+        .take_while(|(at, _)| *at < STORED_MAX_BYTES);
+    fits.map(|(_, c)| if is_plain(c) { c } else { '\u{fffd}' })
+        .collect()
 }
 
 /// Neither a control character nor one that turns the direction of the line around it.
@@ -147,6 +162,15 @@ mod tests {
         }
         let long = names.give(&"a".repeat(500), "key", "1f2e3d4c5b6a");
         assert!(long.len() <= 64);
+    }
+
+    #[test]
+    fn what_is_stored_stays_distinct_and_is_no_secret() {
+        assert_eq!(stored("Team ü", "team"), "Team ü");
+        assert_eq!(stored("a\nb", "team"), "a\u{fffd}b");
+        assert!(stored(&"ü".repeat(500), "team").len() <= 256);
+        let (one, other) = (stored("sk-one", "team"), stored("sk-other", "team"));
+        assert!(one.starts_with("team-") && other.starts_with("team-") && one != other);
     }
 
     #[test]

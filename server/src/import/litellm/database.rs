@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use troupe_storage::foreign::litellm::{LitellmRows, Row};
 
 use super::super::fields::Fields;
-use super::super::names::label;
+use super::super::names::{label, stored};
 use super::super::notes::Notes;
 use super::super::plan::ImportPlan;
 use super::super::read;
@@ -89,10 +89,10 @@ fn team(mut fields: Fields<'_, '_>, context: &mut Context) {
     };
     let alias = fields.text("team_alias");
     fields.call(alias.unwrap_or(id));
-    let mut group = label(alias.unwrap_or(id));
+    let mut group = stored(alias.unwrap_or(id), "team");
     if context.teams.values().any(|team| team.group == group) {
         // Two teams of one name have nothing in common.
-        group = format!("{group} {}", label(id));
+        group = format!("{group} {}", stored(id, "team"));
     }
     shared_limits(&mut fields);
     let team = Team {
@@ -129,7 +129,7 @@ fn user(mut fields: Fields<'_, '_>, context: &mut Context) {
     };
     let email = fields.text("user_email");
     let alias = fields.text("user_alias");
-    let name = label(email.or(alias).unwrap_or(id));
+    let name = stored(email.or(alias).unwrap_or(id), "user");
     fields.call(&name);
     context.owners.insert(id.to_owned(), name);
     shared_limits(&mut fields);

@@ -10,7 +10,7 @@ use troupe_core::account::AuthScheme;
 
 use super::super::checks;
 use super::super::fields::Fields;
-use super::super::names::label;
+use super::super::names::{label, stored};
 use super::super::tree::Tree;
 
 const REFERENCE: &str = "os.environ/";
@@ -151,7 +151,11 @@ pub(super) fn read(
         concurrent: concurrent
             .and_then(|count| u32::try_from(count).ok())
             .filter(|count| *count > 0),
-        tags: params.texts("tags").into_iter().map(label).collect(),
+        tags: params
+            .texts("tags")
+            .into_iter()
+            .map(|tag| stored(tag, "tag"))
+            .collect(),
     };
     params.leave(&["rpm", "tpm"], "limits of one model at one upstream are not set here; its own rate limits are obeyed, and keys have limits");
     params.leave(

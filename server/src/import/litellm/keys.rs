@@ -10,7 +10,7 @@ use jiff::{Timestamp, Zoned};
 use troupe_storage::crypt::check_brought;
 
 use super::super::fields::Fields;
-use super::super::names::{Names, digest, hex, key_digest, label, sha256_of_hex};
+use super::super::names::{Names, digest, hex, key_digest, sha256_of_hex, stored};
 use super::super::plan::{ImportedKey, KeySecret};
 use super::budget::Budget;
 use super::models::Allowed;
@@ -132,7 +132,7 @@ pub(super) fn read(mut fields: Fields<'_, '_>, context: &mut Context) -> Option<
     });
     let owner = fields.text("user_id").map(|id| {
         let known = context.owners.get(id).cloned();
-        known.unwrap_or_else(|| label(id))
+        known.unwrap_or_else(|| stored(id, "user"))
     });
     let group = team.map(|team| team.group.clone());
     rest(fields);

@@ -1,13 +1,15 @@
 //! LiteLLM's PostgreSQL: the tables with keys, teams, users, budgets and models, row by row as JSON.
 //!
-//! Index: `tables` (what is asked for), `rows` (what comes back), `error`, `address` (the URL), `query`; [`read`] runs
-//! them. Facts: `schema.prisma` of `BerriAI/litellm`.
+//! Index: `tables` (what is asked for), `rows` (what comes back), `error`, `address` (the URL), `call` (deadlines),
+//! `query`; [`read`] runs them. Facts: `schema.prisma` of `BerriAI/litellm`.
 //!
 //! Invariant: one read-only transaction, one snapshot; every wait has an end, every answer a bound; columns and tables
 //! that a version lacks are absent, those that it has more are told.
 
 #[cfg(feature = "postgres")]
 mod address;
+#[cfg(feature = "postgres")]
+mod call;
 mod error;
 #[cfg(feature = "postgres")]
 mod query;

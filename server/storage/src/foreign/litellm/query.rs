@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row as _};
 
 use super::address;
+use super::call::within;
 use super::error::ReadError;
 use super::rows::{Left, LitellmRows, Progress, Row};
 use super::tables::{self, Table};
@@ -20,6 +21,8 @@ use super::tables::{self, Table};
 const CONNECT: Duration = Duration::from_secs(10);
 /// Beyond `statement_timeout`, for a server that does not keep it.
 const STATEMENT: Duration = Duration::from_secs(35);
+/// For everything after the connection stands.
+const TOTAL: Duration = Duration::from_secs(600);
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const SETTINGS: &str = "SELECT set_config('statement_timeout', '30s', true), \
      set_config('lock_timeout', '5s', true), \
@@ -28,6 +31,7 @@ const PAGE_ROWS: i64 = 500;
 const MAX_ROWS: u64 = 100_000;
 const MAX_ROW_BYTES: i32 = 1 << 20;
 const MAX_BYTES: usize = 256 << 20;
+const TABLES_NAMED: usize = 100;
 
 type Columns = BTreeMap<String, BTreeSet<String>>;
 
@@ -38,7 +42,12 @@ pub(super) async fn read(
     let (options, schema) = address::parse(url)?;
     let options = options.disable_statement_logging();
     let mut connection = within("connecting", CONNECT, options.connect()).await?;
-    let result = read_all(&mut connection, schema, on_progress).await;
+    let reading = read_all(&mut connection, schema, on_progress);
+    let result = tokio::time::timeout(TOTAL, reading).await;
+    let result = result.unwrap_or(Err(ReadError::Timeout {
+        doing: "reading all of it",
+        seconds: TOTAL.as_secs(),
+    }));
     // Nothing was written: how the farewell goes does not matter.
     let _ = tokio::time::timeout(CONNECT, connection.close()).await;
     result
@@ -242,6 +251,7 @@ impl Reader<'_> {
         Ok(last.filter(|_| full))
     }
 
+    /// One line for each reason: a database of today has sixty tables.
     fn tables_not_read(&mut self) {
         let read = [
             &tables::KEYS,
@@ -250,18 +260,25 @@ impl Reader<'_> {
             &tables::BUDGETS,
             &tables::MODELS,
         ];
-        let other = |name: &&String| !read.iter().any(|table| table.name == name.as_str());
-        let names: Vec<String> = self
-            .columns
-            .keys()
-            .filter(other)
-            .map(|name| name.escape_debug().to_string())
-            .collect();
-        for what in names {
-            self.leave(
-                what,
-                "a table that holds neither keys nor accounts; it is not carried over",
-            );
+        let mut names = BTreeMap::<&str, Vec<String>>::new();
+        for name in self.columns.keys() {
+            if !read.iter().any(|table| table.name == name) {
+                let name_shown = name.escape_debug().to_string();
+                names
+                    .entry(tables::why_not_read(name))
+                    .or_default()
+                    .push(name_shown);
+            }
+        }
+        for (why, names) in names {
+            let more = names.len().saturating_sub(TABLES_NAMED);
+            let named: Vec<String> = names.into_iter().take(TABLES_NAMED).collect();
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            self.leave(format!("{}{more}", named.join(", ")), why);
         }
     }
 
@@ -288,41 +305,4 @@ fn page_sql(table: &Table, from: &str, columns: &[&str]) -> String {
 
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-async fn within<T>(
-    doing: &'static str,
-    deadline: Duration,
-    work: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, ReadError> {
-    let seconds = deadline.as_secs();
-    match tokio::time::timeout(deadline, work).await {
-        Ok(result) => result.map_err(|error| failure(doing, seconds, &error)),
-        Err(_) => Err(ReadError::Timeout { doing, seconds }),
-    }
-}
-
-fn failure(doing: &'static str, seconds: u64, error: &sqlx::Error) -> ReadError {
-    match error {
-        sqlx::Error::Database(database) => {
-            let code = database.code().unwrap_or_default();
-            match code.as_ref() {
-                "28000" | "28P01" => ReadError::Refused,
-                "3D000" => ReadError::NoDatabase,
-                "42501" => ReadError::Forbidden,
-                "57014" | "55P03" | "25P03" => ReadError::Timeout { doing, seconds },
-                _ => {
-                    let code = code
-                        .chars()
-                        .filter(char::is_ascii_alphanumeric)
-                        .take(5)
-                        .collect();
-                    ReadError::Failed { doing, code }
-                }
-            }
-        }
-        sqlx::Error::Io(error) => ReadError::Unreachable(error.kind().to_string()),
-        sqlx::Error::Tls(_) => ReadError::Unreachable("TLS was not agreed on".to_owned()),
-        _ => ReadError::Nonsense(doing),
-    }
 }

@@ -161,6 +161,36 @@ pub(super) const MODELS: Table = Table {
     passed: &[],
 };
 
+/// Tables whose rows may be missed, and what to do about it; of the others nothing would be of use.
+const NOT_READ: [(&str, &str); 9] = [
+    (
+        "LiteLLM_CredentialsTable",
+        "its credentials are encrypted under LiteLLM's salt or master key: add the accounts anew",
+    ),
+    (
+        "LiteLLM_DeprecatedVerificationToken",
+        "secrets that were rotated away: who still uses one in its time of grace needs the new one",
+    ),
+    (
+        "LiteLLM_Config",
+        "settings made on LiteLLM's page: see troupe.yaml",
+    ),
+    ("LiteLLM_OrganizationTable", LIMITS),
+    ("LiteLLM_OrganizationMembership", LIMITS),
+    ("LiteLLM_ProjectTable", LIMITS),
+    ("LiteLLM_TeamMembership", LIMITS),
+    ("LiteLLM_EndUserTable", LIMITS),
+    ("LiteLLM_TagTable", LIMITS),
+];
+const LIMITS: &str = "its limits stay behind; set limits on keys and groups";
+const OF_NO_USE: &str = "not read: neither keys nor accounts";
+
+/// Why a table of that name is not read.
+pub(super) fn why_not_read(name: &str) -> &'static str {
+    let known = NOT_READ.iter().find(|(known, _)| *known == name);
+    known.map_or(OF_NO_USE, |(_, why)| why)
+}
+
 impl Table {
     /// Is the column neither read nor known?
     pub fn is_new(&self, column: &str) -> bool {

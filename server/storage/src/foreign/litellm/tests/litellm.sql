@@ -42,3 +42,5 @@ CREATE TABLE "LiteLLM_VerificationToken" (
     "updated_at" TIMESTAMP(3) DEFAULT CURRENT_TIMESTAMP, "updated_by" TEXT, "a_new_column" TEXT
 );
 CREATE TABLE "LiteLLM_SpendLogs" ("request_id" TEXT PRIMARY KEY, "api_key" TEXT);
+CREATE TABLE "LiteLLM_DailyTagSpend" ("id" TEXT PRIMARY KEY);
+CREATE TABLE "LiteLLM_TagTable" ("tag_name" TEXT PRIMARY KEY);

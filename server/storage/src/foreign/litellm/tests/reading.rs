@@ -76,7 +76,8 @@ async fn a_database_of_today_in_a_schema_of_its_own() {
         [
             "LiteLLM_VerificationToken.a_new_column",
             "LiteLLM_VerificationToken: a row",
-            "LiteLLM_SpendLogs"
+            "LiteLLM_TagTable",
+            "LiteLLM_DailyTagSpend, LiteLLM_SpendLogs"
         ]
     );
     let of_keys: Vec<_> = told
