@@ -1,0 +1,109 @@
+//! A conversation on the surface: made under an id of ours, deleted by its guard.
+//!
+//! Invariant: its id is random, so that no two requests can share one. Whatever ends it, the guard deletes it in a task of
+//! its own, bounded in time and tries, unless chats are preserved; a deletion that fails leaves a chat behind, nothing else.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use troupe_core::account::Verdict;
+use uuid::Uuid;
+
+use super::{WebLimits, fault::WebFault, signal::Call, surface::Surface};
+
+const DELETION_TRIES: u8 = 2;
+
+/// The guard of one conversation.
+pub(super) struct Conversation {
+    surface: Arc<Surface>,
+    /// Below the base URL; names organisation and conversation.
+    path: String,
+    preserved: bool,
+    runtime: Handle,
+    wait: Duration,
+}
+
+/// The modes that a conversation may be in; an open set.
+const EXTENDED: &str = "extended";
+
+// === impl Conversation ===
+
+impl Conversation {
+    /// Makes a conversation and sets its mode, where that is not as wanted.
+    pub(super) async fn create(
+        surface: Arc<Surface>,
+        organization: &str,
+        id: Uuid,
+        preserved: bool,
+        thinking: bool,
+        limits: &WebLimits,
+    ) -> Result<Self, WebFault> {
+        let all = format!("/api/organizations/{organization}/chat_conversations");
+        let request = surface
+            .request(Method::POST, &all)
+            .json(&json!({"uuid": id, "name": ""}));
+        // From here on it may exist, whatever is heard of the call.
+        let made = Self {
+            surface,
+            path: format!("{all}/{id}"),
+            preserved,
+            runtime: Handle::current(),
+            wait: limits.call(),
+        };
+        let told: Value = made
+            .surface
+            .json(Call::Conversation, request, limits.call())
+            .await?;
+        let mode = told
+            .pointer("/settings/paprika_mode")
+            .and_then(Value::as_str);
+        let wanted = thinking.then_some(EXTENDED);
+        if mode != wanted {
+            let settings = json!({"settings": {"paprika_mode": wanted}});
+            let request = made.request(Method::PUT, "").json(&settings);
+            made.surface
+                .tell(Call::Settings, request, limits.call())
+                .await?;
+        }
+        Ok(made)
+    }
+
+    /// A request for a path below the conversation.
+    pub(super) fn request(&self, method: Method, below: &str) -> reqwest::RequestBuilder {
+        self.surface
+            .request(method, &format!("{}{below}", self.path))
+    }
+
+    pub(super) fn surface(&self) -> &Surface {
+        &self.surface
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        if self.preserved {
+            return;
+        }
+        let (surface, path, wait) = (Arc::clone(&self.surface), self.path.clone(), self.wait);
+        self.runtime.spawn(async move {
+            for _ in 0..DELETION_TRIES {
+                let request = surface.request(Method::DELETE, &path);
+                match surface.tell(Call::Deletion, request, wait).await {
+                    Err(fault) if matches!(fault.verdict, Verdict::Platform | Verdict::Unknown) => {
+                    }
+                    _ => break,
+                }
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Conversation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conversation")
+            .field("preserved", &self.preserved)
+            .finish_non_exhaustive()
+    }
+}
