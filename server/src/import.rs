@@ -30,3 +30,4 @@ pub use clove::clove;
 pub use error::ImportError;
 pub use litellm::{litellm_database, litellm_yaml};
 pub use plan::{ImportPlan, ImportedAccount, ImportedKey, ImportedOauth, KeySecret, Note};
+pub use read::MAX_BYTES;

@@ -7,8 +7,8 @@ use serde::de::DeserializeSeed;
 use super::error::ImportError;
 use super::tree::{Tree, TreeReader};
 
-/// No file of a gateway comes near.
-pub(super) const MAX_BYTES: usize = 64 << 20;
+/// The most a file may have: no file of a gateway comes near. Whoever reads one stops one byte after it.
+pub const MAX_BYTES: usize = 64 << 20;
 
 pub(super) fn json(source: &'static str, bytes: &[u8]) -> Result<Tree, ImportError> {
     let text = utf8(source, bytes)?;
