@@ -23,6 +23,7 @@ mod pool;
 pub mod probe;
 pub mod send;
 mod tls;
+pub mod token;
 pub mod web;
 mod wording;
 
