@@ -78,7 +78,7 @@ impl AnswerBody {
     pub(crate) fn tcp(&self) -> Option<&tokio::net::TcpStream> {
         match &self.0 {
             Inner::Plain(body) => body.tcp(),
-            Inner::Empty | Inner::Decoded(_) => None,
+            _ => None,
         }
     }
 }

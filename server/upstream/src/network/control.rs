@@ -87,3 +87,6 @@ impl Resolve for Names {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,9 +18,9 @@ mod connections;
 mod early;
 mod faults;
 mod proxies;
-mod proxy;
-mod tls;
-mod upstream;
+pub(crate) mod proxy;
+pub(crate) mod tls;
+pub(crate) mod upstream;
 
 const PROMPT: Duration = Duration::from_millis(100);
 

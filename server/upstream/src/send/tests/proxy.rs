@@ -10,15 +10,15 @@ use tokio_rustls::TlsAcceptor;
 
 /// What is said to the next one that comes, in place of what is right.
 #[derive(Debug)]
-pub(super) enum Misdeed {
+pub(crate) enum Misdeed {
     Says(Vec<u8>),
     /// And leaves.
     SaysLast(Vec<u8>),
 }
 
 /// A proxy on a free port; it ends with the test.
-pub(super) struct TestProxy {
-    pub(super) place: String,
+pub(crate) struct TestProxy {
+    pub(crate) place: String,
     seen: Rc<RefCell<Vec<String>>>,
     misdeeds: Rc<RefCell<VecDeque<Misdeed>>>,
 }
@@ -29,7 +29,7 @@ type Wanted = Option<&'static str>;
 // === impl TestProxy ===
 
 impl TestProxy {
-    pub(super) async fn connect(wanted: Wanted, tls: Option<TlsAcceptor>) -> Self {
+    pub(crate) async fn connect(wanted: Wanted, tls: Option<TlsAcceptor>) -> Self {
         Self::start(move |tcp, proxy| {
             let tls = tls.clone();
             async move {
@@ -46,7 +46,7 @@ impl TestProxy {
         .await
     }
 
-    pub(super) async fn socks(wanted: Wanted) -> Self {
+    pub(crate) async fn socks(wanted: Wanted) -> Self {
         Self::start(move |tcp, proxy| async move { by_socks(tcp, &proxy, wanted).await }).await
     }
 
@@ -76,16 +76,16 @@ impl TestProxy {
     }
 
     /// The same under another name.
-    pub(super) fn at(self, place: String) -> Self {
+    pub(crate) fn at(self, place: String) -> Self {
         Self { place, ..self }
     }
 
     /// The targets that were asked for, with the credential that was given.
-    pub(super) fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.borrow().clone()
     }
 
-    pub(super) fn next_is(&self, misdeed: Misdeed) {
+    pub(crate) fn next_is(&self, misdeed: Misdeed) {
         self.misdeeds.borrow_mut().push_back(misdeed);
     }
 
@@ -133,8 +133,9 @@ async fn by_connect<S: AsyncRead + AsyncWrite + Unpin>(
     let target = head.split(' ').nth(1).unwrap();
     match TcpStream::connect(target).await {
         Ok(mut there) => {
-            // Behind an interim answer, and with headers that mean nothing here.
-            let agreed = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 Connection established\r\nvia: x\r\ncontent-length: 0\r\n\r\n";
+            // With headers that mean nothing here.
+            let agreed =
+                b"HTTP/1.1 200 Connection established\r\nvia: x\r\ncontent-length: 0\r\n\r\n";
             stream.write_all(agreed).await.unwrap();
             stream.flush().await.unwrap();
             let _ = copy_bidirectional(&mut stream, &mut there).await;

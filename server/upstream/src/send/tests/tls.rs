@@ -8,17 +8,21 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::*;
 
-pub(super) struct Secure {
-    pub(super) upstream: Upstream,
-    pub(super) acceptor: TlsAcceptor,
+pub(crate) struct Secure {
+    pub(crate) upstream: Upstream,
+    pub(crate) acceptor: TlsAcceptor,
     client: UpstreamClient,
     network: Network,
-    pub(super) base: String,
-    pub(super) ca_pem: String,
+    pub(crate) base: String,
+    pub(crate) ca_pem: String,
 }
 
 impl Secure {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
+        Self::offering(&["h2", "http/1.1"]).await
+    }
+
+    pub(crate) async fn offering(protocols: &[&str]) -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let key =
             rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
@@ -28,7 +32,10 @@ impl Secure {
             .with_no_client_auth()
             .with_single_cert(vec![made.cert.der().clone()], key)
             .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
         let ca_pem = crate::network::tests::pem("CERTIFICATE", made.cert.der());
         let upstream = Upstream::start().await;
         let base = upstream
@@ -44,7 +51,7 @@ impl Secure {
         }
     }
 
-    pub(super) async fn accept(&self) -> Peer<TlsStream<TcpStream>> {
+    pub(crate) async fn accept(&self) -> Peer<TlsStream<TcpStream>> {
         let tcp = self.upstream.accept().await.stream;
         let stream = self.acceptor.accept(tcp).await.unwrap();
         Peer {

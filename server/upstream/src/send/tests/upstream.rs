@@ -7,19 +7,19 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-pub(super) struct Upstream {
-    pub(super) listener: TcpListener,
-    pub(super) base: String,
+pub(crate) struct Upstream {
+    pub(crate) listener: TcpListener,
+    pub(crate) base: String,
 }
 
 impl Upstream {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         Self { listener, base }
     }
 
-    pub(super) async fn accept(&self) -> Peer {
+    pub(crate) async fn accept(&self) -> Peer {
         let (stream, _) = self.listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
         Peer {
@@ -29,20 +29,20 @@ impl Upstream {
     }
 
     /// Has nobody connected? The client has no tasks of its own: what it has not begun by now it never will.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         let accepted = socket2::SockRef::from(&self.listener).accept();
         accepted.is_err_and(|err| err.kind() == std::io::ErrorKind::WouldBlock)
     }
 }
 
-pub(super) struct Peer<S = TcpStream> {
-    pub(super) stream: S,
-    pub(super) unread: Vec<u8>,
+pub(crate) struct Peer<S = TcpStream> {
+    pub(crate) stream: S,
+    pub(crate) unread: Vec<u8>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// The next request: its head, and its body as framed.
-    pub(super) async fn request(&mut self) -> (String, Vec<u8>) {
+    pub(crate) async fn request(&mut self) -> (String, Vec<u8>) {
         let head_end = loop {
             if let Some(at) = memchr::memmem::find(&self.unread, b"\r\n\r\n") {
                 break at + 4;
@@ -70,18 +70,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         (head, std::mem::replace(&mut self.unread, rest))
     }
 
-    pub(super) async fn more(&mut self) {
+    pub(crate) async fn more(&mut self) {
         let read = self.stream.read_buf(&mut self.unread).await.unwrap();
         assert_ne!(read, 0, "the client closed within its request");
     }
 
-    pub(super) async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
     }
 
     /// How long the client takes to close.
-    pub(super) async fn closed(&mut self) -> Duration {
+    pub(crate) async fn closed(&mut self) -> Duration {
         let started = Instant::now();
         let mut sink = Vec::new();
         let _ = tokio::time::timeout(Duration::from_secs(5), async {
