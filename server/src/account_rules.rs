@@ -10,7 +10,6 @@
 pub mod address;
 pub mod headers;
 pub mod oauth;
-
 pub mod value;
 pub mod web;
 mod whole;
@@ -53,3 +52,6 @@ impl From<Fault> for String {
         fault.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests;

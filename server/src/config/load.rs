@@ -129,9 +129,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
     let Some(mut config) = config else {
         return Err(ConfigErrors::check(errors).err().unwrap_or_else(unreadable));
     };
-    let mut faults = files::read(&mut config, &sources.cwd, &mut inputs);
-    faults.extend(check::check(&config, sources.redacted));
-    report(faults, &tree, &mut errors);
+    let unread = files::read(&mut config, &sources.cwd, &mut inputs);
+    report(unread, &tree, &mut errors);
+    report(check::check(&config, sources.redacted), &tree, &mut errors);
     ConfigErrors::check(errors)?;
     let redacted = check::redacted_paths(&config).into_iter();
     notes.extend(redacted.map(|path| format!("{path} is a redacted secret (`***`)")));

@@ -8,7 +8,12 @@ pub(super) const STRATEGIES: &[&str] = &["least_utilized", "round_robin", "weigh
 pub(super) const KINDS: &[&str] = &["api_key", "oauth", "web_session"];
 pub(super) const PREFERRED: &[&str] = &["auto", "api_key", "oauth", "web"];
 pub(super) const AUTHS: &[&str] = &["x-api-key", "bearer"];
-pub(super) const GRANTS: &[&str] = &["jwt_bearer", "refresh_token", "client_credentials"];
+pub(super) const GRANTS: &[&str] = &[
+    "jwt_bearer",
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+];
 pub(super) const FORMATS: &[&str] = &["json", "form"];
 
 fn words(words: &[&str]) -> Schema {

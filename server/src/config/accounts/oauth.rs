@@ -18,6 +18,7 @@ pub struct Oauth {
     /// Endpoints of a known provider: `claude_platform`, `claude_workload_identity`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
+    /// `authorization_code` (a login) and `refresh_token` are one: the login's code is exchanged once, then tokens renew.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "words::grant")]
     pub grant: Option<Grant>,

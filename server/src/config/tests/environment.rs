@@ -26,6 +26,12 @@ fn nested_names_and_scalars_are_read() {
     let bench = Bench::yaml("version: 1\nserver:\n")
         .env("TROUPE_SERVER__DRAIN__MAX", "1h")
         .env("TROUPE_ROUTING__AFFINITY__MAX_ENTRIES", "7")
+        .env("TROUPE_ROUTING__STRATEGY", "round_robin")
+        .env("TROUPE_ROUTING__AFFINITY__ENABLED", "false")
+        .env("TROUPE_WEB_SESSION__ENABLED", "true")
+        .env("TROUPE_WEB_SESSION__ACKNOWLEDGE_TERMS", "true")
+        .env("TROUPE_WEB_SESSION__PAUSE", "90s")
+        .env("TROUPE_PASSTHROUGH__ENABLED", "true")
         .env("TROUPE_LIMITS__ENABLED", "false")
         .env("TROUPE_TELEMETRY__METRICS__BIND", "0.0.0.0:9100")
         .env("TROUPE_SECRETS__KEY", "0123 #: {not yaml}")
@@ -34,6 +40,10 @@ fn nested_names_and_scalars_are_read() {
     let config = bench.load().config;
     assert_eq!(config.server.drain.max.get().as_secs(), 3600);
     assert_eq!(config.routing.affinity.max_entries, 7);
+    assert_eq!(config.routing.strategy.as_str(), "round_robin");
+    assert!(!config.routing.affinity.enabled && config.passthrough.enabled);
+    assert!(config.web_session.consent().is_given());
+    assert_eq!(config.web_session.pause, HumanDuration::from_secs(90));
     assert!(!config.limits.enabled);
     assert_eq!(config.telemetry.metrics.bind.map(|b| b.port()), Some(9100));
     let key = config.secrets.key.as_ref().map(Secret::expose);
@@ -129,7 +139,31 @@ fn each_variable_that_cannot_be_used_is_named() {
         (
             "COOKIES",
             "x",
-            "COOKIES: is not read by troupe; use `accounts` of kind `web_session` (not available in this version)",
+            "COOKIES: is not read by troupe; declare them as `accounts` of kind `web_session` in \
+             troupe.yaml, or use `troupe import clove`",
+        ),
+        (
+            "PROXY_URL",
+            "socks5://u:secret@h",
+            "PROXY_URL: is not read by troupe; give each of `accounts` its `proxy` in troupe.yaml",
+        ),
+        (
+            "TROUPE_ROUTING__STRATEGY",
+            "fastest",
+            "TROUPE_ROUTING__STRATEGY: routing.strategy: expected `least_utilized`, `round_robin`, \
+             `weighted` or `priority`, got `fastest`",
+        ),
+        (
+            "TROUPE_WEB_SESSION__ENABLED",
+            "true",
+            "TROUPE_WEB_SESSION__ENABLED: web_session.enabled: needs \
+             `web_session.acknowledge_terms: true` beside it; using web sessions this way may be \
+             against the provider's terms, and is the operator's decision",
+        ),
+        (
+            "TROUPE_MODELS__PRICES",
+            "{}",
+            "TROUPE_MODELS__PRICES: models.prices: a mapping of names can only be set in troupe.yaml",
         ),
     ];
     for (name, value, expected) in table {

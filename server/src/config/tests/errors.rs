@@ -5,7 +5,8 @@ use super::*;
 #[test]
 fn each_fault_has_its_message() {
     let mut wrong = Vec::new();
-    for (text, expected) in table::TABLE {
+    let tables = [table::TABLE, account_table::TABLE, routing_table::TABLE];
+    for (text, expected) in tables.into_iter().flatten() {
         let bench = Bench::yaml(&format!("version: 1\n{text}\n"));
         let cwd = bench.folder.path().display().to_string();
         let told = match load(&bench.sources) {
@@ -47,10 +48,10 @@ sessions: { max: 0 }
     troupe.yaml:5:3: server.body_limit: expected a size such as 512KiB, 32MiB or 1GiB, got `big`
     troupe.yaml:7:5: accounts[0].name: must be 1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit
     troupe.yaml:8:5: accounts[0].api_key: variable `NOT_SET` is not set; set it or write `${NOT_SET:-default}`
-    troupe.yaml:9:5: accounts[0].base_url: is not a URL: relative URL without a base
+    troupe.yaml:9:5: accounts[0].base_url: must start with http:// or https://
     troupe.yaml:10:5: accounts[1]: `name` is missing
     troupe.yaml:11:5: accounts[1].colour: unknown key
-    troupe.yaml:14:5: accounts[2].concurrent: must be at least 1
+    troupe.yaml:14:5: accounts[2].concurrent: must be at least 1; leave it out for no bound
     troupe.yaml:15:1: plugins: `plugins` is not available in this version
     troupe.yaml:16:13: sessions.max: must be at least 1
     TROUPE_STREAMING__KEEPALIVE: streaming.keepalive: expected a duration such as 500ms, 5s, 15m, 1h or 30d, got `often`

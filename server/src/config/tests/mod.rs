@@ -1,8 +1,11 @@
 //! The configuration's tests: files in, configurations or exact messages out.
 
+mod account_table;
 mod environment;
 mod errors;
+mod kinds;
 mod reloading;
+mod routing_table;
 mod sample;
 mod secrecy;
 mod table;

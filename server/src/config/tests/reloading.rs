@@ -73,6 +73,7 @@ fn keys_that_need_a_restart_are_told_until_there_was_one() {
     new.server.bind.set_port(1);
     new.telemetry.metrics.enabled = false;
     new.streaming.keepalive = HumanDuration::from_secs(1);
+    new.secrets.key_file = "new.key".into();
     let told = ["server.bind", "telemetry.metrics.enabled"];
     let report = reloader.apply(new.clone()).expect("a report");
     assert_eq!(report.needs_restart, told);

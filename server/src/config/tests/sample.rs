@@ -22,8 +22,8 @@ keys:
     endpoints: all
     resources: all
     limits: { concurrent: 32 }
-models:   {}                                   # aliases
-routing:  { strategy: least_utilized, affinity: { ttl: 1h, max_entries: 100000 }, max_attempts: 3, max_elapsed: 60s }
+models:   {}                                   # aliases, prices
+routing:  { strategy: least_utilized, affinity: { enabled: true, ttl: 1h, max_entries: 100000 }, max_attempts: 3, max_elapsed: 60s }
 limits:   { enabled: true, defaults: {}, timezone: UTC, concurrency_queue: 30s, error_shape: messages }   # or roadmap
 sessions: { idle_timeout: 15m, max: 100000 }
 cache:    { responses: { enabled: false, ttl: 5m, max_bytes: 256MiB }, prompt: { mode: off } }
@@ -35,7 +35,8 @@ transforms: []
 plugins:  []
 webhooks: []
 telemetry: { log: { format: auto, level: info }, metrics: { enabled: true, bind: null }, otlp: { endpoint: null, sample: 0.01 } }
-web_session: { enabled: false, acknowledge_terms: false }
+web_session: { enabled: false, acknowledge_terms: false, pause: 10m, authorize_url: null }
+passthrough: { enabled: false, base_url: https://api.anthropic.com }
 "#;
 
 fn sample(text: &str) -> Bench {
@@ -183,8 +184,8 @@ fn what_is_shown_loads_again_and_is_the_same() {
     assert!(!shown.contains("sample-0001") && !shown.contains("twenty"));
     let mut again = Bench::yaml(&shown);
     insta::assert_snapshot!(again.errors(), @r"
-    troupe.yaml:19:3: accounts[0].api_key: is a redacted secret (`***`); write the secret or `${VAR}`
-    troupe.yaml:24:3: keys[0].secret: is a redacted secret (`***`); write the secret or `${VAR}`
+    troupe.yaml:21:3: accounts[0].api_key: is a redacted secret (`***`); write the secret or `${VAR}`
+    troupe.yaml:28:3: keys[0].secret: is a redacted secret (`***`); write the secret or `${VAR}`
     ");
     again.sources.redacted = Redacted::Accept;
     let mut loaded = again.load();
@@ -220,6 +221,11 @@ fn the_schema_knows_every_name_of_the_sample() {
         "/properties/accounts/items/properties/api_key_file",
         "/properties/keys/items/properties/limits/properties/usd_per_month/enum",
         "/properties/plugins/enum",
+        "/properties/routing/properties/strategy/enum",
+        "/properties/accounts/items/properties/oauth/properties/token_url",
+        "/properties/accounts/items/properties/web/properties/cookie_file",
+        "/properties/models/properties/prices/additionalProperties/properties/cache_write_1h",
+        "/properties/web_session/properties/pause",
     ] {
         assert!(schema.pointer(path).is_some(), "{path}");
     }

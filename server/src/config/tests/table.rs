@@ -105,13 +105,12 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "troupe.yaml:2:39: accounts[1].name: is used by another account",
     ),
     (
-        "accounts: [{ name: a, api_key: x, kind: oauth }]",
-        "troupe.yaml:2:35: accounts[0].kind: `oauth` accounts are not available in this version; \
-         expected `api_key`, got `oauth`",
+        "accounts: [{ name: a, api_key: x, kind: saml }]",
+        "troupe.yaml:2:35: accounts[0].kind: expected `api_key`, `oauth` or `web_session`, got `saml`",
     ),
     (
         "accounts: [{ name: a, api_key: x, base_url: ftp://h }]",
-        "troupe.yaml:2:35: accounts[0].base_url: must be an http:// or https:// URL with a host",
+        "troupe.yaml:2:35: accounts[0].base_url: must start with http:// or https://",
     ),
     (
         "accounts: [{ name: a, api_key: x, base_url: https://h/v1/ }]",
@@ -119,7 +118,7 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ),
     (
         "accounts: [{ name: a, api_key: x, headers: { Host: h } }]",
-        "troupe.yaml:2:35: accounts[0].headers: `Host` is set by the gateway itself",
+        "troupe.yaml:2:35: accounts[0].headers: `Host` is set by the gateway itself; remove it",
     ),
     (
         "accounts: [{ name: a, api_key: x, api_key_file: f }]",
