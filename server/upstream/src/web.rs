@@ -7,7 +7,8 @@
 //! Invariant: the adapter is honest about itself and evades nothing: a challenge ends the call as
 //! [`Verdict::Challenged`](troupe_core::account::Verdict::Challenged); no redirect is followed and no URL of a client is
 //! fetched; the cookie goes to the account's base URL and nowhere else.
-//! Invariant: a conversation is deleted by its guard, whatever ends it, unless chats are preserved.
+//! Invariant: a conversation is deleted by its guard, whatever ends it, unless chats are preserved or the account may not
+//! be asked any more.
 //! Invariant: what this surface cannot do is told with a 400 before any call; nothing of the content is silently left out.
 
 mod account;

@@ -24,6 +24,7 @@ use super::{
     error_event,
     event::{EventReader, WebEvent, write_all},
     fault::WebFault,
+    signal::Call,
     surface::{broken, in_no_time, now_ms},
     translate::{Terms, Translation},
 };
@@ -109,7 +110,11 @@ impl Live {
 
     /// The next events, the stream's end (`None`), or a fault after the events given.
     async fn read(&mut self) -> Result<Option<(Vec<WebEvent>, Option<WebFault>)>, WebFault> {
-        let chunk = self.response.chunk().await.map_err(|err| broken(&err))?;
+        let chunk = self
+            .response
+            .chunk()
+            .await
+            .map_err(|err| broken(Call::Completion, &err))?;
         let Some(chunk) = chunk else {
             return Ok(None);
         };
@@ -212,7 +217,7 @@ impl Flow {
                 )),
                 Ok(Err(fault)) => self.fail(fault),
                 Err(_) if self.translation.awaits_tools() => self.pause(),
-                Err(_) => self.fail(in_no_time()),
+                Err(_) => self.fail(in_no_time(Call::Completion)),
             }
             if self.translation.has_ended() {
                 self.live = None;

@@ -1,7 +1,8 @@
 //! A conversation on the surface: made under an id of ours, deleted by its guard.
 //!
 //! Invariant: its id is random, so that no two requests can share one. Whatever ends it, the guard deletes it in a task of
-//! its own, bounded in time and tries, unless chats are preserved; a deletion that fails leaves a chat behind, nothing else.
+//! its own, bounded in time and tries; a deletion that fails leaves a chat behind, nothing else. It does not where chats are
+//! preserved, and not after a challenge or a dead session: then nothing more is asked.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ pub(super) struct Conversation {
     surface: Arc<Surface>,
     /// Below the base URL; names organisation and conversation.
     path: String,
+    /// Not to be deleted.
     preserved: bool,
     runtime: Handle,
     wait: Duration,
@@ -45,17 +47,23 @@ impl Conversation {
             .request(Method::POST, &all)
             .json(&json!({"uuid": id, "name": ""}));
         // From here on it may exist, whatever is heard of the call.
-        let made = Self {
+        let mut made = Self {
             surface,
             path: format!("{all}/{id}"),
             preserved,
             runtime: Handle::current(),
             wait: limits.call(),
         };
-        let told: Value = made
+        let told = made
             .surface
             .json(Call::Conversation, request, limits.call())
-            .await?;
+            .await;
+        if let Err(fault) = &told
+            && !is_uncertain(&fault.verdict)
+        {
+            made.preserved = true;
+        }
+        let told: Value = told?;
         let mode = told
             .pointer("/settings/paprika_mode")
             .and_then(Value::as_str);
@@ -81,9 +89,14 @@ impl Conversation {
     }
 }
 
+/// May the call have been done all the same?
+fn is_uncertain(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Platform | Verdict::Unknown)
+}
+
 impl Drop for Conversation {
     fn drop(&mut self) {
-        if self.preserved {
+        if self.preserved || self.surface.is_closed() {
             return;
         }
         let (surface, path, wait) = (Arc::clone(&self.surface), self.path.clone(), self.wait);

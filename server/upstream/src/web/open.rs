@@ -8,7 +8,7 @@
 //!
 //! Invariant: everything that can be wrong with the request is found before the first call; every call has its bound.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -33,7 +33,7 @@ use super::{
 };
 
 /// What a client asked, for this account.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct WebRequest {
     /// The Messages request as it came.
     pub body: Bytes,
@@ -44,6 +44,16 @@ pub struct WebRequest {
     /// Keep the conversation in the account's list of chats.
     pub preserve_chats: bool,
     pub limits: WebLimits,
+}
+
+impl fmt::Debug for WebRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebRequest")
+            .field("body_bytes", &self.body.len())
+            .field("model", &self.model)
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Asks the surface; returns when the first event is there (with `stream`) or the whole answer (without).

@@ -5,6 +5,7 @@
 
 use std::{
     fmt,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -38,6 +39,8 @@ pub(super) struct Surface {
     base: String,
     headers: HeaderMap,
     cookie: SecretString,
+    /// A challenge or a dead session was met: nothing more is asked.
+    closed: AtomicBool,
 }
 
 // === impl Surface ===
@@ -81,6 +84,7 @@ impl Surface {
             base: account.base.as_str().to_owned(),
             headers,
             cookie: account.cookie.clone(),
+            closed: AtomicBool::new(false),
         })
     }
 
@@ -99,7 +103,7 @@ impl Surface {
     ) -> Result<T, WebFault> {
         let deadline = Instant::now() + wait;
         let mut answer = self.send(call, request, deadline).await?;
-        let body = read(&mut answer, JSON_MAX_BYTES, deadline).await;
+        let body = read(call, &mut answer, JSON_MAX_BYTES, deadline).await;
         let body = body.map_err(|fault| self.hidden(fault))?;
         serde_json::from_slice(&body).map_err(|_| {
             WebFault::platform("the web surface sent an answer that is not the JSON expected")
@@ -128,8 +132,8 @@ impl Surface {
         let sent = timeout_at(deadline, request.send()).await;
         let answer = match sent {
             Ok(Ok(answer)) => answer,
-            Ok(Err(err)) => return Err(self.hidden(broken(&err))),
-            Err(_) => return Err(in_no_time()),
+            Ok(Err(err)) => return Err(self.hidden(broken(call, &err))),
+            Err(_) => return Err(in_no_time(call)),
         };
         if answer.status().is_success() {
             return Ok(answer);
@@ -146,8 +150,18 @@ impl Surface {
             retry_after_s: text(RETRY_AFTER.as_str()).and_then(|value| value.trim().parse().ok()),
         };
         // A status says enough where its body does not come.
-        let body = read(&mut answer, ERROR_MAX_BYTES, deadline).await;
-        self.hidden(fault(call, head, &body.unwrap_or_default(), now_ms()))
+        let body = read(call, &mut answer, ERROR_MAX_BYTES, deadline).await;
+        let fault = fault(call, head, &body.unwrap_or_default(), now_ms());
+        if matches!(fault.verdict, Verdict::Challenged | Verdict::Unauthorized) {
+            // Only says that it is closed; no other memory depends on it.
+            self.closed.store(true, Ordering::Relaxed);
+        }
+        self.hidden(fault)
+    }
+
+    /// Is it of no use, or not right, to ask anything more?
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// The same fault without the cookie, whole or in part.
@@ -176,14 +190,23 @@ pub(super) fn now_ms() -> u64 {
     })
 }
 
-pub(super) fn in_no_time() -> WebFault {
-    WebFault::new(Verdict::Unknown, "the web surface did not answer in time")
+/// Before the completion nothing was asked of a model, so that another account may be; from then on nothing is known.
+pub(super) fn in_no_time(call: Call) -> WebFault {
+    let verdict = match call {
+        Call::Completion | Call::ToolResult => Verdict::Unknown,
+        _ => Verdict::Platform,
+    };
+    WebFault {
+        status: 504,
+        kind: "timeout_error",
+        ..WebFault::new(verdict, "the web surface did not answer in time")
+    }
 }
 
 /// A connection that failed; without the URL, whose path names the organisation.
-pub(super) fn broken(err: &reqwest::Error) -> WebFault {
+pub(super) fn broken(call: Call, err: &reqwest::Error) -> WebFault {
     if err.is_timeout() {
-        return in_no_time();
+        return in_no_time(call);
     }
     WebFault::platform(if err.is_connect() {
         "the web surface cannot be reached"
@@ -193,6 +216,7 @@ pub(super) fn broken(err: &reqwest::Error) -> WebFault {
 }
 
 async fn read(
+    call: Call,
     answer: &mut Response,
     max_bytes: usize,
     deadline: Instant,
@@ -209,8 +233,8 @@ async fn read(
                 ));
             }
             Ok(Ok(None)) => return Ok(body),
-            Ok(Err(err)) => return Err(broken(&err)),
-            Err(_) => return Err(in_no_time()),
+            Ok(Err(err)) => return Err(broken(call, &err)),
+            Err(_) => return Err(in_no_time(call)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use troupe_mock::StreamState;
+use troupe_mock::{Scenario, StreamState};
 
 use super::stage::{Message, Stage, body};
 use crate::web::answered_tools;
@@ -76,7 +76,9 @@ async fn a_result_goes_on_with_the_same_conversation() {
 
 #[tokio::test]
 async fn several_tools_of_one_turn_and_chains_of_turns() {
-    let stage = Stage::with("sk-plain").await;
+    let mut stage = Stage::with("sk-plain").await;
+    // Long enough for a busy machine.
+    stage.limits.tool_silence_ms = 1_000;
     let asked = with_tools("web_two_tools", true);
     let calls = stage.ask(&asked).await;
     assert_eq!(calls.types(), ["text", "tool_use", "tool_use"]);
@@ -112,6 +114,49 @@ async fn several_tools_of_one_turn_and_chains_of_turns() {
     assert!(answer.text().contains("one") && answer.text().contains("two"));
     stage.all_is_clean().await;
     assert_eq!(stage.mock.web().snapshot().conversations.len(), 2);
+}
+
+#[tokio::test]
+async fn a_tool_that_comes_after_the_silence_comes_with_the_next_message() {
+    let mut stage = Stage::with("sk-plain").await;
+    stage.limits.tool_silence_ms = 20;
+    stage.mock.script([Scenario {
+        event_delay_ms: 150,
+        ..Scenario::named("web_two_tools").unwrap()
+    }]);
+    let asked = with_tools("web_two_tools", true);
+    let first = stage.ask(&asked).await;
+    assert_eq!(first.types(), ["text", "tool_use"]);
+    let paused = stage.pauses.take().unwrap();
+    let next = followed(&asked, &first, &["one"]);
+    let second = Message::read(stage.resume(paused, &next).await.unwrap()).await;
+    assert_eq!(second.types(), ["tool_use"]);
+    let paused = stage.pauses.take().unwrap();
+    let last = followed(&next, &second, &["two"]);
+    let answer = Message::read(stage.resume(paused, &last).await.unwrap()).await;
+    assert!(answer.text().contains("one") && answer.text().contains("two"));
+    stage.all_is_clean().await;
+    assert_eq!(stage.mock.web().snapshot().conversations.len(), 1);
+}
+
+#[tokio::test]
+async fn a_paused_conversation_may_move_to_another_runtime() {
+    let stage = Stage::with("sk-plain").await;
+    let asked = with_tools("web_one_tool", true);
+    let call = stage.ask(&asked).await;
+    let paused = stage.pauses.take().unwrap();
+    let next = followed(&asked, &call, &["sunny"]);
+    let elsewhere = tokio::task::spawn_blocking(move || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build().unwrap();
+        let resumed = runtime
+            .block_on(async { Message::read(stage.resume(paused, &next).await.unwrap()).await });
+        (stage, resumed)
+    });
+    let (stage, answer) = elsewhere.await.unwrap();
+    assert!(answer.text().contains("sunny"));
+    // The conversation's guard lives where the conversation was made.
+    stage.all_is_clean().await;
 }
 
 #[tokio::test]
@@ -209,7 +254,8 @@ async fn an_account_fault_at_the_result_is_not_replayed() {
             .await
             .unwrap_err();
         assert!(fault.verdict.is_account_fault(), "{key}: {fault:?}");
-        stage.all_is_clean().await;
+        let over = stage.mock.web();
+        over.wait_for(|state| state.running == 0).await.unwrap();
         assert_eq!(stage.mock.web().snapshot().conversations.len(), 1);
     }
 }
