@@ -46,11 +46,28 @@ impl LaneState {
         }
     }
 
+    /// What was kept, read again: nothing in it outlasts what could have been put in now.
+    #[must_use]
+    pub fn restored(mut self, unix_ms: u64) -> Self {
+        let latest_ms = unix_ms.saturating_add(MAX_COOL_DOWN_MS);
+        for pause in &mut self.cooldowns {
+            pause.until_ms = pause.until_ms.min(latest_ms);
+        }
+        let latest_ms = unix_ms.saturating_add(MAX_WINDOW_MS);
+        self.windows.retain(|w| w.reset_ms <= latest_ms);
+        self
+    }
+
+    /// The clock was found to be ahead by so much and set back: pauses keep their length.
+    pub(super) fn set_back(&mut self, by_ms: u64) {
+        for pause in &mut self.cooldowns {
+            pause.until_ms = pause.until_ms.saturating_sub(by_ms);
+        }
+    }
+
     /// Adds or prolongs a pause.
     pub fn cool(&mut self, unix_ms: u64, pause: CoolDown) {
-        let until_ms = pause
-            .until_ms
-            .min(unix_ms.saturating_add(MAX_COOL_DOWN_MS));
+        let until_ms = pause.until_ms.min(unix_ms.saturating_add(MAX_COOL_DOWN_MS));
         self.cooldowns
             .retain(|c| c.throttled || c.until_ms > unix_ms);
         let same = |c: &&mut CoolDown| {
@@ -120,6 +137,8 @@ pub(super) struct Pauses {
     pub trial: bool,
     /// Others are preferred.
     pub avoided: bool,
+    /// And that is because of the model: another credential may have it.
+    pub lacking: bool,
 }
 
 /// Reads the pauses for a request of `model` with a hash of its betas.
@@ -133,6 +152,7 @@ pub(super) fn pauses(
         throttled_until_ms: None,
         trial: false,
         avoided: false,
+        lacking: false,
     };
     for c in cooldowns {
         let concerns = (c.model.is_none() || c.model.as_deref() == model)
@@ -145,6 +165,7 @@ pub(super) fn pauses(
                 found.throttled_until_ms = found.throttled_until_ms.max(Some(c.until_ms));
             }
             (true, false) => found.trial = true,
+            (false, true) if c.model.is_some() => found.lacking = true,
             (false, true) => found.avoided = true,
             (false, false) => {}
         }
@@ -207,8 +228,8 @@ mod tests {
             ..pause(Some("a"), 1_000, false)
         };
         lane.cool(0, odd);
-        assert!(pauses(&lane.cooldowns, Some("a"), 7, 0).avoided);
-        assert!(!pauses(&lane.cooldowns, Some("a"), 8, 0).avoided);
+        assert!(pauses(&lane.cooldowns, Some("a"), 7, 0).lacking);
+        assert!(!pauses(&lane.cooldowns, Some("a"), 8, 0).lacking);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::message::{
 };
 use super::record::{AccountRecord, AccountState, Auth};
 use super::stats::AccountStats;
-use super::token::{TokenSeed, Tokens};
+use super::token::{Renewal, TokenSeed, Tokens};
 use super::view::{AccountView, Credential, LaneView, Scheme};
 use crate::event::EventKind;
 use crate::gate::Slots;
@@ -32,6 +32,8 @@ use saves::Saves;
 
 /// The actor looks at its clock at least so often, whatever the wall clock does meanwhile.
 const LOOK_AT_LEAST_MS: u64 = 3_600_000;
+/// A wall clock that goes back by more than this was wrong before.
+const SET_BACK_MS: u64 = 60_000;
 
 /// One credential and what is known about it.
 #[derive(Debug)]
@@ -39,9 +41,18 @@ struct Lane {
     auth: Auth,
     /// `None` for tokens: those have a credential when they have a token.
     fixed: Option<Arc<Credential>>,
+    /// Which of the account's credentials so far it is, from 1 on.
+    generation: u64,
     state: LaneState,
     trial: Arc<Slots>,
-    probes: Probes,
+}
+
+/// The renewal that is under way.
+#[derive(Debug)]
+struct Running {
+    order: Renewal,
+    /// What it renews was replaced or removed meanwhile: its outcome is nobody's.
+    stale: bool,
 }
 
 /// The account actor's core.
@@ -51,7 +62,12 @@ pub struct Account {
     secrets: Secrets,
     slots: Arc<Slots>,
     lanes: Vec<Lane>,
+    /// By [`Auth`]; they outlast their lanes, so that the outcome of a probe meets the one that asked for it.
+    probes: [Probes; 3],
+    /// Credentials so far, tokens apart.
+    credentials: u64,
     tokens: Option<Tokens>,
+    running: Option<Running>,
     stats: AccountStats,
     saves: Saves,
     /// Requests that wait for a renewal.
@@ -83,6 +99,9 @@ impl Account {
             secrets,
             slots,
             lanes: Vec::new(),
+            probes: Default::default(),
+            credentials: 0,
+            running: None,
             stats,
             saves: Saves::new(now),
             leasing: Vec::new(),
@@ -93,8 +112,8 @@ impl Account {
         account
     }
 
-    /// The lanes of the credentials that are there, in the order of preference.
-    fn build_lanes(&mut self, mut known: BTreeMap<Auth, LaneState>) {
+    /// The lanes of the credentials that are there, in the order of preference. Gives those that are gone.
+    fn build_lanes(&mut self, mut known: BTreeMap<Auth, LaneState>) -> Vec<Lane> {
         let mut old: Vec<Lane> = std::mem::take(&mut self.lanes);
         for auth in self.record.preferred_auth.order() {
             let fixed = match auth {
@@ -117,25 +136,55 @@ impl Account {
                 .iter()
                 .position(|lane| lane.auth == auth)
                 .map(|at| old.swap_remove(at));
-            let state = known.remove(&auth);
-            self.lanes.push(match kept {
-                Some(lane) => Lane {
-                    fixed: fixed.map(Arc::new),
-                    ..lane
-                },
-                None => Lane {
+            let lane = kept.unwrap_or_else(|| {
+                let state = known.remove(&auth).unwrap_or_default();
+                let state = state.restored(self.now.unix_ms);
+                self.probes[auth as usize].resume(&state.health, self.now);
+                self.credentials += 1;
+                Lane {
                     auth,
-                    fixed: fixed.map(Arc::new),
-                    probes: Probes::after(state.as_ref(), self.now),
-                    state: state.unwrap_or_default(),
+                    fixed: None,
+                    generation: self.credentials,
+                    state,
                     trial: Slots::new(Some(1)),
-                },
+                }
+            });
+            self.lanes.push(Lane {
+                fixed: fixed.map(Arc::new),
+                ..lane
             });
         }
+        old
     }
 
     fn lane(&mut self, auth: Auth) -> Option<&mut Lane> {
         self.lanes.iter_mut().find(|lane| lane.auth == auth)
+    }
+
+    /// A fault takes a credential out. What an operator must look at stays what it is.
+    fn degrade(&mut self, auth: Auth, health: Health, turn: &mut Turn<Self>) {
+        let held = |lane: &mut Lane| {
+            matches!(
+                lane.state.health,
+                Health::Challenged { .. } | Health::OutOfService { .. }
+            )
+        };
+        if !self.lane(auth).is_some_and(held) {
+            self.set_health(auth, health, turn);
+        }
+    }
+
+    /// Pauses are lengths of time: a clock that was ahead and is set back does not prolong them.
+    fn follow_clock(&mut self, now: Now) {
+        let passed_ms = now.mono_ms.saturating_sub(self.now.mono_ms);
+        let expected_ms = self.now.unix_ms.saturating_add(passed_ms);
+        let back_ms = expected_ms.saturating_sub(now.unix_ms);
+        if back_ms > SET_BACK_MS {
+            self.lanes
+                .iter_mut()
+                .for_each(|lane| lane.state.set_back(back_ms));
+        }
+        self.now = now;
     }
 
     fn set_health(&mut self, auth: Auth, health: Health, turn: &mut Turn<Self>) {
@@ -165,7 +214,7 @@ impl Machine for Account {
     type View = AccountView;
 
     fn handle(&mut self, now: Now, input: Input<Self>, turn: &mut Turn<Self>) {
-        self.now = now;
+        self.follow_clock(now);
         match input {
             Input::Ask(ticket, ask) => self.asked(ticket, ask, turn),
             Input::Tell(tell) => self.told(tell, turn),
@@ -182,19 +231,20 @@ impl Machine for Account {
     }
 
     fn view(&self) -> AccountView {
-        let token = self.tokens.as_ref().and_then(Tokens::token);
+        let token = self.tokens.as_ref().and_then(Tokens::credential);
         let lanes = self.lanes.iter().map(|lane| LaneView {
             auth: lane.auth,
             health: lane.state.health.clone(),
             cooldowns: lane.state.cooldowns.as_slice().into(),
             windows: lane.state.windows.as_slice().into(),
             credential: match lane.auth {
-                Auth::Oauth => token.map(|t| Arc::clone(&t.credential)),
+                Auth::Oauth => token.cloned(),
                 Auth::ApiKey | Auth::Web => lane.fixed.clone(),
             },
             token: (lane.auth == Auth::Oauth)
                 .then(|| self.tokens.as_ref().map(Tokens::view))
                 .flatten(),
+            generation: self.generation_of(lane),
             trial: Arc::clone(&lane.trial),
         });
         AccountView {
@@ -209,7 +259,8 @@ impl Machine for Account {
             let in_ms = at.saturating_sub(self.now.unix_ms);
             self.now.mono_ms + in_ms.min(LOOK_AT_LEAST_MS)
         });
-        let probes = self.lanes.iter().filter_map(|lane| lane.probes.due_ms());
+        let probes = self.lanes.iter();
+        let probes = probes.filter_map(|lane| self.probe_due_ms(lane.auth));
         probes.chain(renewal).chain(self.saves.due_ms()).min()
     }
 }
@@ -250,17 +301,18 @@ impl Account {
         self.leasing.retain(|(waiting, _)| *waiting != ticket);
         self.renewing.retain(|(waiting, _)| *waiting != ticket);
         self.saves.left(ticket);
-        for lane in &mut self.lanes {
-            lane.probes.left(ticket);
-        }
+        self.probes.iter_mut().for_each(|p| p.left(ticket));
     }
 
     /// The time has come for something.
     fn look(&mut self, turn: &mut Turn<Self>) {
         self.renew_if_due(turn);
-        for at in 0..self.lanes.len() {
-            if self.lanes[at].probes.is_due(self.now) {
-                self.probe(self.lanes[at].auth, super::ProbeKind::Read, turn);
+        for auth in Auth::ALL {
+            if self
+                .probe_due_ms(auth)
+                .is_some_and(|at| at <= self.now.mono_ms)
+            {
+                self.look_at(auth, turn);
             }
         }
         self.save_stats_if_due(turn);

@@ -26,7 +26,8 @@ pub struct Secrets {
 #[derive(Clone, Debug)]
 pub struct Report {
     pub auth: Auth,
-    /// Of the token that was presented; 0 where there is none.
+    /// Of the credential that was presented ([`super::LaneView::generation`]), so that a fault of one that was replaced
+    /// meanwhile is not its successor's; 0 when the caller does not know, and for tokens that were never got.
     pub generation: u64,
     pub model: Option<Arc<str>>,
     /// See [`Want::betas`].
@@ -91,12 +92,18 @@ impl LeaseAccount {
 #[derive(Clone, Debug)]
 pub enum AccountAsk {
     /// Probe a credential. Callers that come while one of that kind runs share its answer.
-    Test { auth: Auth, kind: ProbeKind },
+    Test {
+        auth: Auth,
+        kind: ProbeKind,
+    },
     /// The gate was not enough: a slot, after a renewal if it takes one, or why not.
     Lease(LeaseAccount),
     /// The token of this generation was refused (`dead`), or an operator wants a new one. Answered when a newer one
     /// stands or none can be had.
-    Renew { generation: u64, dead: bool },
+    Renew {
+        generation: u64,
+        dead: bool,
+    },
     /// A fault that must be known before its request goes on; answered when it is taken in.
     Note(Report),
     Stats,

@@ -12,6 +12,8 @@ use crate::record::TokenUsage;
 
 const MAX_MODELS: usize = 64;
 const MAX_RENEWALS: usize = 32;
+/// Bytes of an upstream's text.
+const MAX_TEXT: usize = 512;
 const OTHER: &str = "other";
 
 /// Times in power-of-two buckets from 1 ms on; the last bucket is open.
@@ -115,7 +117,13 @@ pub struct AttemptFacts {
 }
 
 impl AccountStats {
-    pub fn add(&mut self, at_ms: u64, model: Option<&Arc<str>>, verdict: &Verdict, facts: AttemptFacts) {
+    pub fn add(
+        &mut self,
+        at_ms: u64,
+        model: Option<&Arc<str>>,
+        verdict: &Verdict,
+        facts: AttemptFacts,
+    ) {
         if self.since_ms == 0 {
             self.since_ms = at_ms;
         }
@@ -138,7 +146,7 @@ impl AccountStats {
         }
         if let Some(tokens) = facts.moved_tokens {
             self.moved_here += 1;
-            self.moved_tokens += tokens;
+            self.moved_tokens = self.moved_tokens.saturating_add(tokens);
         }
         if !matches!(verdict, Verdict::Success | Verdict::RequestFault)
             && let Some(what) = facts.error
@@ -146,7 +154,7 @@ impl AccountStats {
             self.last_error = Some(LastError {
                 at_ms,
                 status: facts.status,
-                what,
+                what: short(what),
             });
         }
         if *verdict == Verdict::Success || !facts.usage.is_zero() {
@@ -169,7 +177,8 @@ impl AccountStats {
         entry.cost_micro_usd = entry.cost_micro_usd.saturating_add(cost_micro_usd);
     }
 
-    pub fn renewal(&mut self, entry: RenewalEntry) {
+    pub fn renewal(&mut self, mut entry: RenewalEntry) {
+        entry.why = entry.why.map(short);
         if self.renewals.len() >= MAX_RENEWALS {
             self.renewals.pop_front();
         }
@@ -188,9 +197,22 @@ impl AccountStats {
     pub fn cache_hit_ppm(&self) -> Option<u64> {
         let mut all = TokenUsage::default();
         self.models.values().for_each(|m| all.add(&m.usage));
-        let input = all.input + all.cache_read + all.cache_write_5m + all.cache_write_1h;
-        (input > 0).then(|| all.cache_read * 1_000_000 / input)
+        let parts = [
+            all.input,
+            all.cache_read,
+            all.cache_write_5m,
+            all.cache_write_1h,
+        ];
+        let input = parts.into_iter().map(u128::from).sum::<u128>();
+        let ppm = (u128::from(all.cache_read) * 1_000_000).checked_div(input)?;
+        u64::try_from(ppm).ok()
     }
+}
+
+/// An upstream's words, as many as fit a row.
+fn short(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT));
+    text
 }
 
 #[cfg(test)]

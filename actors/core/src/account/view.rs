@@ -57,9 +57,23 @@ impl AuthSet {
         Self(self.0 | 1 << auth as u8)
     }
 
+    /// Every credential.
+    pub const ALL: Self = Self(0b111);
+
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     #[must_use]
     pub fn has(self, auth: Auth) -> bool {
         self.0 & (1 << auth as u8) != 0
+    }
+}
+
+impl From<Auth> for AuthSet {
+    fn from(auth: Auth) -> Self {
+        Self::default().with(auth)
     }
 }
 
@@ -103,8 +117,16 @@ pub struct LaneView {
     /// `None` for a token that was never got.
     pub credential: Option<Arc<Credential>>,
     pub token: Option<TokenView>,
+    /// Of the token; of another credential, which one since the start it is. A report repeats it.
+    pub generation: u64,
     /// One place for the trial after a pause; long-lived, beside the view.
     pub trial: Arc<Slots>,
+}
+
+/// How a lane fits, and whether the account's other credentials are to be tried before it.
+struct LaneFit {
+    fit: Fit,
+    fallback: bool,
 }
 
 /// See the module.
@@ -119,7 +141,7 @@ pub struct AccountView {
 impl LaneView {
     /// # Errors
     /// Why not.
-    fn fit(&self, want: &Want<'_>, record: &AccountRecord) -> Result<Fit, Unavailable> {
+    fn fit(&self, want: &Want<'_>, record: &AccountRecord) -> Result<LaneFit, Unavailable> {
         if want.tried.has(self.auth) {
             return Err(Unavailable::Tried);
         }
@@ -145,24 +167,24 @@ impl LaneView {
         let stale = match &self.token {
             None => false,
             Some(token) if token.stale_ms > want.unix_ms => false,
-            Some(token) => match &token.phase {
-                TokenPhase::NeedsLogin { .. } => return Err(Unavailable::NeedsLogin),
-                TokenPhase::Postponed { until_ms } if *until_ms > want.unix_ms => {
-                    return Err(Unavailable::Renewing {
-                        until_ms: *until_ms,
-                    });
-                }
+            Some(token) => match (&token.phase, token.phase.postponed_ms(want.unix_ms)) {
+                (TokenPhase::NeedsLogin { .. }, _) => return Err(Unavailable::NeedsLogin),
+                (_, Some(until_ms)) => return Err(Unavailable::Renewing { until_ms }),
                 _ => true,
             },
         };
-        Ok(Fit {
-            auth: self.auth,
-            trial: found.trial,
-            stale,
-            // The fallback mode is for when nothing else can serve, unless the operator wants it first.
-            avoided: found.avoided
-                || (self.auth == Auth::Web && record.preferred_auth != PreferredAuth::Web),
-            used_ppm,
+        // The fallback mode is for when nothing else can serve, unless the operator wants it first.
+        let last_resort = self.auth == Auth::Web && record.preferred_auth != PreferredAuth::Web;
+        Ok(LaneFit {
+            fit: Fit {
+                auth: self.auth,
+                trial: found.trial,
+                stale,
+                avoided: found.avoided || found.lacking || last_resort,
+                used_ppm,
+            },
+            // A fault of the platform is no other credential's business.
+            fallback: found.lacking || last_resort,
         })
     }
 }
@@ -206,18 +228,18 @@ impl AccountView {
             });
         }
         let mut why = Unavailable::Unsupported;
-        let mut avoided = None;
+        let mut fallback = None;
         for lane in &self.lanes {
             match lane.fit(want, record) {
-                Ok(fit) if !fit.avoided => return Ok(fit),
-                Ok(fit) => {
-                    avoided.get_or_insert(fit);
+                Ok(found) if !found.fallback => return Ok(found.fit),
+                Ok(found) => {
+                    fallback.get_or_insert(found.fit);
                 }
                 Err(other) if ends_ms(&other) < ends_ms(&why) => why = other,
                 Err(_) => {}
             }
         }
-        avoided.ok_or(why)
+        fallback.ok_or(why)
     }
 
     /// The word for people and metrics: that of the best credential.

@@ -3,6 +3,7 @@
 use super::super::health::{CoolDown, Health};
 use super::super::message::Report;
 use super::super::record::Auth;
+use super::super::token::Tokens;
 use super::super::verdict::{ProbeKind, Scope, Verdict};
 use super::Account;
 use crate::machine::Turn;
@@ -23,13 +24,13 @@ impl Account {
             .add(unix_ms, report.model.as_ref(), &report.verdict, facts);
         self.saves.stats_changed();
         let windows = std::mem::take(&mut report.windows);
+        if !self.is_current(&report) {
+            return;
+        }
         if let Some(lane) = self.lane(report.auth)
             && lane.state.observe(unix_ms, windows)
         {
             turn.publish();
-        }
-        if report.auth == Auth::Oauth && report.generation != self.generation() {
-            return;
         }
         match report.verdict {
             Verdict::Success => self.recovered(report.auth, report.model.as_deref(), turn),
@@ -37,14 +38,14 @@ impl Account {
             Verdict::Unauthorized => self.unauthorized(report.auth, turn),
             Verdict::Challenged => {
                 let health = Health::Challenged { since_ms: unix_ms };
-                self.set_health(report.auth, health, turn);
+                self.degrade(report.auth, health, turn);
             }
             Verdict::OutOfService { reason } => {
                 let health = Health::OutOfService {
                     since_ms: unix_ms,
                     reason,
                 };
-                self.set_health(report.auth, health, turn);
+                self.degrade(report.auth, health, turn);
             }
             // Without a model the fault is the path's (a file that is not there), not the account's.
             Verdict::Forbidden | Verdict::NoModel if report.model.is_none() => {}
@@ -85,6 +86,15 @@ impl Account {
         }
     }
 
+    /// Is it about the credential that stands? After a login or with a new key the old one's faults are nobody's.
+    fn is_current(&self, report: &Report) -> bool {
+        if report.auth == Auth::Oauth {
+            return report.generation == self.generation();
+        }
+        let lane = self.lanes.iter().find(|lane| lane.auth == report.auth);
+        report.generation == 0 || lane.is_none_or(|lane| report.generation >= lane.generation)
+    }
+
     fn cool(&mut self, auth: Auth, pause: CoolDown, turn: &mut Turn<Self>) {
         let unix_ms = self.now.unix_ms;
         if let Some(lane) = self.lane(auth) {
@@ -95,16 +105,23 @@ impl Account {
 
     pub(super) fn recovered(&mut self, auth: Auth, model: Option<&str>, turn: &mut Turn<Self>) {
         let unix_ms = self.now.unix_ms;
-        if let Some(lane) = self.lane(auth) {
-            lane.probes.forget_tries();
-            if lane.state.recovered(unix_ms, model) {
-                self.save(None, turn);
-            }
+        self.probes[auth as usize].forget_tries();
+        if let Some(lane) = self.lane(auth)
+            && lane.state.recovered(unix_ms, model)
+        {
+            self.save(None, turn);
         }
     }
 
     /// A 401. A token was renewed once before this is reported; what is refused then needs a login.
     fn unauthorized(&mut self, auth: Auth, turn: &mut Turn<Self>) {
+        if auth == Auth::Oauth && self.tokens.as_ref().is_some_and(Tokens::is_dead) {
+            // That is known, and the renewal still to come.
+            return;
+        }
+        let was_active = self
+            .lane(auth)
+            .is_some_and(|lane| lane.state.health == Health::Active);
         let since_ms = self.now.unix_ms;
         let health = match auth {
             Auth::Oauth => Health::NeedsLogin {
@@ -113,7 +130,9 @@ impl Account {
             },
             Auth::ApiKey | Auth::Web => Health::Rejected { since_ms },
         };
-        self.set_health(auth, health, turn);
-        self.probe(auth, ProbeKind::Read, turn);
+        self.degrade(auth, health, turn);
+        if was_active {
+            self.probe(auth, ProbeKind::Read, turn);
+        }
     }
 }

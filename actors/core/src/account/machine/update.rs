@@ -1,5 +1,6 @@
 //! New settings, new credentials, and the operator's word that all is well.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -10,6 +11,7 @@ use super::super::record::Auth;
 use super::super::stats::RenewalEntry;
 use super::super::token::{TokenSeed, Tokens};
 use super::Account;
+use super::probes::no_credential;
 use crate::machine::Turn;
 
 impl Account {
@@ -35,29 +37,44 @@ impl Account {
         if old.oauth != record.oauth
             || old.base_url != record.base_url
             || !same(&old_secrets.client_secret, &new.client_secret)
-            || token.is_some()
         {
             renewed.push(Auth::Oauth);
         }
         self.slots.set_limit(record.concurrent);
-        self.new_tokens(token);
-        self.build_lanes(Default::default());
+        if self.new_tokens(token) && !renewed.contains(&Auth::Oauth) {
+            renewed.push(Auth::Oauth);
+        }
+        let gone = self.build_lanes(BTreeMap::new());
         turn.publish();
         for auth in renewed {
+            self.credentials += 1;
+            let generation = self.credentials;
+            if let Some(lane) = self.lane(auth) {
+                lane.generation = generation;
+            }
             self.revive_lane(auth, turn);
         }
+        for lane in gone {
+            self.forget(lane.auth, turn);
+        }
+        self.wait_again(turn);
         self.renew_if_due(turn);
     }
 
-    /// Tokens of a login or an import; else those that stand, for other settings.
-    fn new_tokens(&mut self, seed: Option<TokenSeed>) {
-        let Some(settings) = &self.record.oauth else {
-            self.tokens = None;
-            return;
-        };
-        match (&mut self.tokens, seed) {
-            (Some(tokens), Some(seed)) => {
-                if let Some(token) = seed.token {
+    /// Tokens of a login or an import, if they are newer; else those that stand, for other settings. Are there new ones?
+    fn new_tokens(&mut self, seed: Option<TokenSeed>) -> bool {
+        let brought = match (&self.record.oauth, &mut self.tokens) {
+            (None, tokens) => {
+                *tokens = None;
+                true
+            }
+            (Some(settings), Some(tokens)) => {
+                tokens.regrant(settings.grant);
+                // What was read from the store before a renewal wrote to it is older than what stands.
+                let newer = seed
+                    .and_then(|seed| seed.token)
+                    .filter(|token| token.generation > tokens.generation());
+                if let Some(token) = newer {
                     self.stats.renewal(RenewalEntry {
                         at_ms: self.now.unix_ms,
                         outcome: "login".into(),
@@ -65,14 +82,29 @@ impl Account {
                         why: None,
                     });
                     tokens.accept(token);
+                    true
+                } else {
+                    false
                 }
             }
-            (Some(tokens), None) => tokens.regrant(settings.grant),
-            (none, seed) => {
+            (Some(settings), none) => {
                 let seed = seed.unwrap_or_default();
                 *none = Some(Tokens::new(settings.grant, seed, self.record.id));
+                true
             }
+        };
+        if let Some(running) = self.running.as_mut().filter(|_| brought) {
+            running.stale = true;
         }
+        brought
+    }
+
+    /// A credential was taken away: nobody waits for it, and what was learnt is not its successor's.
+    fn forget(&mut self, auth: Auth, turn: &mut Turn<Self>) {
+        for ticket in self.probes[auth as usize].abandon() {
+            turn.reply(ticket, no_credential());
+        }
+        self.save(None, turn);
     }
 
     pub(super) fn revive(&mut self, turn: &mut Turn<Self>) {
@@ -88,10 +120,10 @@ impl Account {
         {
             tokens.revive();
         }
+        self.probes[auth as usize].restart();
         let Some(lane) = self.lane(auth) else {
             return;
         };
-        lane.probes.restart();
         let cooled = !std::mem::take(&mut lane.state.cooldowns).is_empty();
         let was_active = lane.state.health == Health::Active;
         if cooled && was_active {

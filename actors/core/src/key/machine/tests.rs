@@ -1,6 +1,7 @@
 use super::*;
 use crate::id::{KeyHash, KeyId};
-use crate::key::{Endpoints, KeyLimits, ResourceScope};
+use crate::key::{AccountBinding, Endpoints, HashScheme, KeyLimits, ResourceScope};
+use crate::models::ModelRules;
 use uuid::Uuid;
 
 fn record(concurrent: Option<u32>) -> KeyRecord {
@@ -8,12 +9,15 @@ fn record(concurrent: Option<u32>) -> KeyRecord {
         id: KeyId(Uuid::nil()),
         name: "ci".into(),
         hash: KeyHash([0; 32]),
+        scheme: HashScheme::default(),
         prefix: "troupe-abcdefgh".into(),
         owner: None,
         group: None,
         endpoints: Endpoints::Default,
         resources: ResourceScope::Own,
         limits: KeyLimits { concurrent },
+        rules: ModelRules::default(),
+        binding: AccountBinding::default(),
         enabled: true,
         expires_ms: None,
         revoked_ms: None,
