@@ -18,10 +18,6 @@ const NEEDS_RESTART: &[(&str, Changed)] = &[
         a.server.bodies_in_memory != b.server.bodies_in_memory
     }),
     ("storage.url", |a, b| a.storage.url != b.storage.url),
-    ("secrets.key_file", |a, b| {
-        a.secrets.key_file != b.secrets.key_file
-    }),
-    ("secrets.key", |a, b| a.secrets.key != b.secrets.key),
     ("sessions.max", |a, b| a.sessions.max != b.sessions.max),
     ("admin.enabled", |a, b| a.admin.enabled != b.admin.enabled),
     ("telemetry.log.format", |a, b| {

@@ -1,6 +1,6 @@
-//! `secrets`: the master key that seals credentials.
+//! `secrets`: the master key that seals credentials, and those before it.
 //!
-//! Invariant: the key file is neither read nor created here; the vault does that.
+//! Invariant: no key file is read or created here; the vault does that.
 
 use std::path::PathBuf;
 
@@ -21,6 +21,9 @@ pub struct Secrets {
     #[serde(deserialize_with = "secret::optional")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Secret>,
+    /// Files of earlier master keys. They only open; what they open is sealed anew under the current key.
+    #[garde(length(max = 16))]
+    pub previous_key_files: Vec<PathBuf>,
 }
 
 impl Default for Secrets {
@@ -28,6 +31,7 @@ impl Default for Secrets {
         Self {
             key_file: PathBuf::from("./data/master.key"),
             key: None,
+            previous_key_files: Vec::new(),
         }
     }
 }

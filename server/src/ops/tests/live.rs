@@ -26,7 +26,7 @@ fn live<F: Future<Output = ()>>(test: impl FnOnce(Operations) -> F + 'static) {
         // An actor counts as alive until its arbiter has dropped it, a moment after it has stopped.
         let gone = async {
             while directory.tree().alive() > 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                tokio::task::yield_now().await;
             }
         };
         let within = std::time::Duration::from_secs(10);
