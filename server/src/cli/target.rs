@@ -97,11 +97,10 @@ async fn operations(
     backend: Backend,
     nothing_there: bool,
 ) -> Result<Reached, CliError> {
-    let meta = backend.stores.meta.as_ref();
     let ring = if nothing_there {
         throw_away(&backend).await
     } else {
-        keyring(&loaded.config, cwd, meta)
+        keyring(&loaded.config, cwd, &backend.stores)
             .await
             .map_err(CliError::configuration)
     };
