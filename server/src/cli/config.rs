@@ -24,6 +24,9 @@ fn check(config: Option<PathBuf>, file: ConfigFile) -> Result<(), CliError> {
         Some(file) => file.display().to_string(),
         None => "no configuration file; defaults and environment".to_owned(),
     };
+    for warning in config::warnings(&loaded.config) {
+        out::note(format!("warning: {warning}"));
+    }
     out::line(format!("{checked}: valid"))
 }
 

@@ -241,3 +241,6 @@ fn key_record(key: &config::Key, hasher: &KeyHasher) -> Option<KeyRecord> {
         version: 0,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -235,3 +235,26 @@ fn the_schema_knows_every_name_of_the_sample() {
         false
     );
 }
+
+#[test]
+fn the_documented_examples_load_as_one_file() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/CONFIGURATION.md");
+    let page = std::fs::read_to_string(path).expect("docs/CONFIGURATION.md");
+    let examples = page.split("```yaml\n").skip(1);
+    let examples = examples.filter_map(|rest| rest.split("```").next());
+    let text = format!("version: 1\n{}", examples.collect::<String>());
+    let bench = Bench::yaml(&text)
+        .env("ANTHROPIC_API_KEY", "a")
+        .env("LOCAL_KEY", "b")
+        .env("OAUTH_CLIENT", "c")
+        .env("OAUTH_REFRESH", "d")
+        .env("PROXY_OF_FULL", "socks5h://u:p@127.0.0.1:1080")
+        .env("CI_KEY", "ci-key-of-twenty-characters");
+    bench.write("client.secret", "e");
+    bench.write("session.cookie", "f");
+    bench.write("company-ca.pem", include_str!("ca.pem"));
+    let config = bench.load().config;
+    assert_eq!(config.accounts.len(), 5);
+    assert_eq!(config.models.prices.len(), 2);
+    assert_eq!(config.keys.len(), 1);
+}
