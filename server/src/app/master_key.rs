@@ -72,3 +72,49 @@ impl Section for MasterKeySection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use troupe_storage::crypt::{MasterKey, bound_to};
+
+    use super::*;
+    use crate::ops::tests::operations;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_key_is_taken_over_and_everything_is_sealed_under_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = MasterKey::load_or_create(&folder.path().join("new.key")).unwrap();
+        let ops = operations().await;
+        let old = ops.vault.key_id();
+        let mut config = Config::default();
+        let start = &config.secrets.clone();
+        let cwd = folder.path().to_owned();
+        let section = MasterKeySection::start(&ops, start, cwd, Handle::current());
+        assert!(
+            section.prepare(&config).unwrap().is_none(),
+            "no file is read"
+        );
+        config.secrets.key_file = "new.key".into();
+        let refusal = section.prepare(&config).err().unwrap();
+        assert!(refusal.contains(&old), "{refusal}");
+        assert_eq!(ops.vault.key_id(), old);
+
+        let keys = MasterKeys {
+            current: new.clone(),
+            previous: Vec::new(),
+        };
+        section.commit(Some(Change(config.secrets.clone(), keys)));
+        assert_eq!(ops.vault.key_id(), new.key_id());
+        let bound = async {
+            let meta = ops.stores.meta.as_ref();
+            while bound_to(meta).await.unwrap() != Some(new.key_id()) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let within = Duration::from_secs(600);
+        tokio::time::timeout(within, bound).await.unwrap();
+        assert!(section.prepare(&config).unwrap().is_none());
+    }
+}
