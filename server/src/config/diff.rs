@@ -18,7 +18,19 @@ const NEEDS_RESTART: &[(&str, Changed)] = &[
         a.server.bodies_in_memory != b.server.bodies_in_memory
     }),
     ("storage.url", |a, b| a.storage.url != b.storage.url),
+    ("routing.affinity.ttl", |a, b| {
+        a.routing.affinity.ttl != b.routing.affinity.ttl
+    }),
+    ("routing.affinity.max_entries", |a, b| {
+        a.routing.affinity.max_entries != b.routing.affinity.max_entries
+    }),
+    ("sessions.idle_timeout", |a, b| {
+        a.sessions.idle_timeout != b.sessions.idle_timeout
+    }),
     ("sessions.max", |a, b| a.sessions.max != b.sessions.max),
+    ("request_log.retention", |a, b| {
+        a.request_log.retention != b.request_log.retention
+    }),
     ("admin.enabled", |a, b| a.admin.enabled != b.admin.enabled),
     ("telemetry.log.format", |a, b| {
         a.telemetry.log.format != b.telemetry.log.format
