@@ -9,6 +9,7 @@
 mod accounts;
 mod keys;
 mod sessions;
+mod waiting;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -17,7 +18,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use tokio::sync::Notify;
 use troupe_core::account::AccountAsk;
 use troupe_core::key::KeyAsk;
 use troupe_core::port::{Prober, Stores, TokenKeeper};
@@ -33,6 +33,7 @@ use crate::tree::{Room, Tree};
 
 pub use accounts::AccountSeed;
 pub use keys::Inactive;
+pub use waiting::{Waiter, Waiting};
 
 /// Bounds and lifetimes; changed only by a restart, except the affinity.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +68,8 @@ impl Default for DirectoryConfig {
 struct KeyMap {
     by_hash: HashMap<KeyHash, Arc<KeyEntry>, BuildHasherDefault<Spread>>,
     by_id: HashMap<KeyId, Arc<KeyEntry>>,
+    /// Some are stored as another gateway hashed them.
+    foreign: bool,
 }
 
 /// A key's hash is already spread evenly, under a secret that nobody outside knows: its first bytes serve as they are.
@@ -94,8 +97,8 @@ pub struct Directory {
     config: DirectoryConfig,
     keys: ArcSwap<KeyMap>,
     accounts: ArcSwap<AccountSet>,
-    /// Told when an account's slot is given back while somebody waits.
-    freed: Arc<Notify>,
+    /// Requests that wait for a slot of any account.
+    waiting: Arc<Waiting>,
     sessions: DashMap<SessionKey, Arc<ActiveSession>>,
     affinities: Affinities,
     recorder: ActiveRecorder,
@@ -139,7 +142,7 @@ impl Directory {
             config,
             keys: ArcSwap::default(),
             accounts: ArcSwap::default(),
-            freed: Arc::default(),
+            waiting: Arc::default(),
             sessions: DashMap::new(),
             affinities,
             recorder,
@@ -157,10 +160,10 @@ impl Directory {
         &self.tree
     }
 
-    /// Told when an account's slot is given back while somebody waits for one.
+    /// Requests that wait for a slot of any account.
     #[must_use]
-    pub fn freed(&self) -> &Notify {
-        &self.freed
+    pub fn waiting(&self) -> &Waiting {
+        &self.waiting
     }
 
     #[must_use]

@@ -49,6 +49,12 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// The runtime of effects: what outlives a request's thread runs there.
+    #[must_use]
+    pub fn io(&self) -> &tokio::runtime::Handle {
+        &self.io
+    }
+
     /// Must be called inside an actix system. `io` runs the effects.
     #[must_use]
     pub fn start(clock: Clock, io: tokio::runtime::Handle) -> Self {

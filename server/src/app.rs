@@ -3,6 +3,7 @@
 //!
 //! Invariant: everything is built before anything listens; a fault here names what to do and leaves nothing running.
 
+mod master_key;
 mod sections;
 
 use std::collections::HashMap;
@@ -10,15 +11,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use troupe_actors::directory::Outside;
 use troupe_actors::{Clock, Directory, DirectoryConfig, Tree};
 use troupe_cluster::single::Single;
 use troupe_core::AccountId;
 use troupe_core::account::AccountState;
-use troupe_core::port::StoreError;
+use troupe_core::port::{Members, StoreError};
 use troupe_storage::{Backend, OpenError};
 
 use crate::config::{Config, Loaded, Reloader};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Shared};
+use crate::keeper::Keeper;
+use crate::networks::Networks;
 use crate::ops::keys::CreateKey;
 use crate::ops::open::{KeyringError, keyring};
 use crate::ops::{Declared, OpError, Operation, Operations, UpstreamProber, credential};
@@ -87,40 +91,54 @@ impl App {
     ) -> Result<Self, StartError> {
         let config = &loaded.config;
         let backend = troupe_storage::open(&config.storage.url.to_string(), &cwd)?;
-        let keyring = keyring(config, &cwd, backend.stores.meta.as_ref()).await?;
-        let prober = Arc::new(UpstreamProber::new());
-        let tree = Tree::start(Clock::system(), io);
+        let keyring = keyring(config, &cwd, &backend.stores).await?;
+        let networks = Arc::new(Networks::default());
+        let prober = Arc::new(UpstreamProber::new(Arc::clone(&networks)));
+        let vault = Arc::new(keyring.vault);
+        let members = Arc::new(Single::new(NODE, Clock::system().now().unix_ms));
+        let keeper = Arc::new(Keeper::new(
+            Arc::clone(&backend.stores.accounts),
+            Arc::clone(&vault),
+            Arc::clone(&networks),
+            members.this().clone(),
+        ));
+        let tree = Tree::start(Clock::system(), io.clone());
         let directory = Directory::start(
             tree,
             backend.stores.clone(),
-            prober.clone(),
+            Outside {
+                prober: prober.clone(),
+                keeper,
+            },
             directory_config(config),
         );
         let plan = Plan::compile(config);
         let telemetry = Arc::new(Telemetry::start(known_models(&plan)));
         let hasher = Arc::new(keyring.hasher);
-        let clock = directory.clock();
-        let members = Arc::new(Single::new(NODE, clock.now().unix_ms));
         let gateway = Gateway::new(
-            Arc::clone(&directory),
-            backend.stores.clone(),
-            Arc::clone(&hasher),
+            Shared {
+                directory: Arc::clone(&directory),
+                stores: backend.stores.clone(),
+                hasher: Arc::clone(&hasher),
+                networks,
+                telemetry,
+                members,
+            },
             plan,
-            telemetry,
-            members,
         );
         let declared = Arc::new(ArcSwap::from_pointee(
             Declared::of_loaded(loaded, backend.stores.accounts.as_ref(), &hasher).await?,
         ));
         let operations = Operations::new(
             backend.stores.clone(),
-            Arc::new(keyring.vault),
+            vault,
             hasher,
             Arc::clone(&declared),
             prober,
         )
         .live(Arc::clone(&directory));
         publish(&operations, &directory).await?;
+        upgrade_keys(&gateway, operations.acting_as("system"));
         let first_key = first_key(&operations).await?;
         let reloader = Reloader::new(config.clone())
             .with(Arc::new(sections::PlanSection(Arc::clone(&gateway))))
@@ -129,7 +147,13 @@ impl App {
                 Arc::clone(&directory),
                 loaded,
             )))
-            .with(Arc::new(sections::LogSection(log)));
+            .with(Arc::new(sections::LogSection(log)))
+            .with(Arc::new(master_key::MasterKeySection::start(
+                &operations,
+                &config.secrets,
+                cwd,
+                io,
+            )));
         Ok(Self {
             gateway,
             operations,
@@ -158,12 +182,24 @@ fn known_models(plan: &Plan) -> impl Iterator<Item = String> {
 fn directory_config(config: &Config) -> DirectoryConfig {
     DirectoryConfig {
         session_idle: config.sessions.idle_timeout.get(),
-        max_sessions: usize::try_from(config.sessions.max.min(config.routing.affinity.max_entries))
-            .unwrap_or(usize::MAX),
+        max_sessions: usize::try_from(config.sessions.max).unwrap_or(usize::MAX),
+        max_affinities: config.routing.affinity.max_entries,
         affinity_ttl: config.routing.affinity.ttl.get(),
         log_retention: config.request_log.retention.get(),
         ..DirectoryConfig::default()
     }
+}
+
+/// Keys that another gateway hashed are hashed as ours at their first use.
+fn upgrade_keys(gateway: &Arc<Gateway>, operations: Operations) {
+    let mut upgrades = gateway.key_upgrades();
+    gateway.directory.tree().io().spawn(async move {
+        while let Some((id, secret)) = upgrades.recv().await {
+            if let Err(error) = crate::ops::keys::upgrade(&operations, id, &secret).await {
+                tracing::warn!(key.id = %id, %error, "an imported key could not be hashed anew; its next use tries again");
+            }
+        }
+    });
 }
 
 /// Publishes what is stored and what is declared.
@@ -190,18 +226,24 @@ async fn publish(operations: &Operations, directory: &Arc<Directory>) -> Result<
         .map_err(StartError::Declared)?;
     keys.extend(declared.keys.iter().cloned());
     directory.put_keys(keys, &[]);
+    operations.first_tokens(&declared.accounts).await?;
+    let tokens = stores.accounts.tokens().await?;
+    let token_of = |id: AccountId| tokens.iter().find(|row| row.account == id);
     let mut seeds = Vec::new();
     for record in accounts {
-        let state = states.remove(&record.id);
-        seeds.push(credential::seed(&operations.vault, record, state)?);
+        let (token, state) = (token_of(record.id), states.remove(&record.id));
+        seeds.push(credential::seed(&operations.vault, record, token, state)?);
     }
-    seeds.extend(
-        declared
-            .accounts
-            .iter()
-            .map(|account| account.seed(states.remove(&account.record.id))),
-    );
+    for account in &declared.accounts {
+        let id = account.record.id;
+        let token = token_of(id).map(|row| credential::token_seed(&operations.vault, row));
+        seeds.push(account.seed(token.transpose()?, states.remove(&id)));
+    }
     directory.put_accounts(seeds, &[]);
+    let now_ms = directory.clock().now().unix_ms;
+    stores.sessions.prune(now_ms).await?;
+    let limit = directory.affinities().limit();
+    directory.remember_sessions(stores.sessions.load(now_ms, limit).await?);
     Ok(())
 }
 

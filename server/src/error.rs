@@ -60,6 +60,12 @@ pub enum Problem {
     Overloaded(&'static str),
     /// The gateway's own store did not answer.
     Store(String),
+    /// The web surface's word about the request, in the shape of the Messages API.
+    Web {
+        status: StatusCode,
+        kind: &'static str,
+        message: String,
+    },
 }
 
 impl Problem {
@@ -80,6 +86,7 @@ impl Problem {
             }
             Self::Unreachable(_) => StatusCode::BAD_GATEWAY,
             Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Web { status, .. } => *status,
         }
     }
 
@@ -100,6 +107,7 @@ impl Problem {
             | Self::Store(_)
             | Self::Unreachable(_) => "api_error",
             Self::TimedOut(_) => "timeout_error",
+            Self::Web { kind, .. } => kind,
         }
     }
 
@@ -110,7 +118,8 @@ impl Problem {
             Self::NotAllowed(text)
             | Self::Forbidden(text)
             | Self::Invalid(text)
-            | Self::NotFound(text) => Cow::Borrowed(text),
+            | Self::NotFound(text)
+            | Self::Web { message: text, .. } => Cow::Borrowed(text),
             Self::BodyTooLarge { limit_bytes } => format!(
                 "the request body is larger than the {limit_bytes} bytes this gateway takes"
             )

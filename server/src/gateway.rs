@@ -3,15 +3,24 @@
 //! Invariant: requests read published snapshots here and copy nothing of the configuration at start; what a reload
 //! changes is swapped whole.
 
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use arc_swap::ArcSwap;
+use secrecy::SecretString;
+use tokio::sync::mpsc;
 use troupe_actors::Directory;
+use troupe_core::account::Health;
 use troupe_core::port::{Members, Stores};
 use troupe_storage::crypt::KeyHasher;
+use dashmap::DashMap;
+use troupe_core::{AccountId, KeyId};
+use troupe_upstream::breaker::Breakers;
+use troupe_upstream::web::Organization;
 
 use crate::load::Load;
+use crate::networks::Networks;
 use crate::plan::Plan;
 use crate::telemetry::Telemetry;
 
@@ -26,16 +35,40 @@ pub enum Phase {
     Stopping,
 }
 
-/// Shared by the workers, the control socket and the lifecycle.
-pub struct Gateway {
+/// Keys that may wait to be hashed anew.
+const UPGRADES: usize = 64;
+
+/// What the gateway is made of.
+#[derive(Clone)]
+pub struct Shared {
     pub directory: Arc<Directory>,
     pub stores: Stores,
     pub hasher: Arc<KeyHasher>,
-    pub plan: ArcSwap<Plan>,
-    pub load: Arc<Load>,
+    pub networks: Arc<Networks>,
     pub telemetry: Arc<Telemetry>,
     pub members: Arc<dyn Members>,
+}
+
+/// Shared by the workers, the control socket and the lifecycle.
+pub struct Gateway {
+    shared: Shared,
+    pub plan: ArcSwap<Plan>,
+    pub load: Arc<Load>,
+    /// One for each upstream host.
+    pub breakers: Breakers,
+    /// Of web sessions, as they were learnt; as many as there are accounts.
+    pub organizations: DashMap<AccountId, Organization>,
+    /// Keys that another gateway hashed and that were just used: to be hashed as ours. Taken by the composition root.
+    upgrades: OnceLock<mpsc::Sender<(KeyId, SecretString)>>,
     phase: AtomicU8,
+}
+
+impl Deref for Gateway {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 impl std::fmt::Debug for Gateway {
@@ -48,26 +81,32 @@ impl std::fmt::Debug for Gateway {
 
 impl Gateway {
     #[must_use]
-    pub fn new(
-        directory: Arc<Directory>,
-        stores: Stores,
-        hasher: Arc<KeyHasher>,
-        plan: Plan,
-        telemetry: Arc<Telemetry>,
-        members: Arc<dyn Members>,
-    ) -> Arc<Self> {
+    pub fn new(shared: Shared, plan: Plan) -> Arc<Self> {
         let load = Arc::new(Load::new(plan.bodies_in_memory_bytes));
-        let plan = ArcSwap::from_pointee(plan);
         Arc::new(Self {
-            directory,
-            stores,
-            hasher,
-            plan,
+            shared,
+            plan: ArcSwap::from_pointee(plan),
             load,
-            telemetry,
-            members,
+            breakers: Breakers::new(troupe_upstream::breaker::Settings::default()),
+            organizations: DashMap::new(),
+            upgrades: OnceLock::new(),
             phase: AtomicU8::new(0),
         })
+    }
+
+    /// Where keys that are to be hashed anew come out. The first caller has them.
+    #[must_use]
+    pub fn key_upgrades(&self) -> mpsc::Receiver<(KeyId, SecretString)> {
+        let (to, upgrades) = mpsc::channel(UPGRADES);
+        let _ = self.upgrades.set(to);
+        upgrades
+    }
+
+    /// A key stored as another gateway hashed it was used with this secret. Over the bound its next use does it.
+    pub fn upgrade_key(&self, id: KeyId, secret: &[u8]) {
+        if let (Some(to), Ok(secret)) = (self.upgrades.get(), std::str::from_utf8(secret)) {
+            let _ = to.try_send((id, SecretString::from(secret)));
+        }
     }
 
     #[must_use]
@@ -84,16 +123,19 @@ impl Gateway {
     #[must_use]
     pub fn metrics_text(&self) -> String {
         use metrics::{counter, gauge};
+        let now_ms = self.directory.clock().now().unix_ms;
         for account in self.directory.accounts().iter() {
             let view = account.view.load();
-            let state = if view.enabled {
-                view.health.as_str()
-            } else {
-                "disabled"
-            };
-            for known in ["active", "rejected", "out_of_service", "disabled"] {
+            let state = view.state();
+            for known in Health::WORDS.into_iter().chain(["disabled"]) {
                 let value = f64::from(u8::from(known == state));
                 gauge!("troupe_account_state", "account" => account.name.to_string(), "state" => known).set(value);
+            }
+            for window in view.lanes.iter().flat_map(|lane| lane.windows.iter()) {
+                let name = window.name.to_string();
+                let used = if window.reset_ms > now_ms { window.used_ppm } else { 0 };
+                gauge!("troupe_account_utilization", "account" => account.name.to_string(), "window" => name)
+                    .set(f64::from(used) / 1e6);
             }
         }
         gauge!("troupe_cluster_nodes").set(self.members.live() as f64);

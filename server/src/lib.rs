@@ -7,6 +7,7 @@
 //! Invariant: only this crate names actix-web; [`error`] alone maps what goes wrong to a status.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod account_rules;
 pub mod app;
 pub mod cli;
 pub mod config;
@@ -15,8 +16,10 @@ pub mod error;
 pub mod gateway;
 pub mod http;
 pub mod import;
+pub mod keeper;
 pub mod lifecycle;
 pub mod load;
+pub mod networks;
 pub mod ops;
 pub mod pipeline;
 pub mod plan;

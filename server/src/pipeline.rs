@@ -22,8 +22,10 @@ pub mod exchange;
 pub mod failure;
 pub mod key;
 pub mod observe;
+pub mod own;
 pub mod owner;
 pub mod place;
 pub mod relay;
+pub mod web;
 
 pub use exchange::Exchange;

@@ -34,6 +34,8 @@ pub(crate) struct Call<'a> {
     /// Taken by whoever reads it.
     pub payload: Option<Payload>,
     pub entry: Arc<KeyEntry>,
+    /// It goes up with the caller's own credential.
+    pub own: bool,
     pub plan: Arc<Plan>,
     /// Normalised.
     pub path: &'a str,
@@ -92,7 +94,7 @@ fn refuse_path(
     plan: &Plan,
     why: &str,
 ) -> HttpResponse {
-    let problem = match key::identify(&exchange.worker.gateway, request.headers()) {
+    let problem = match key::identify(&exchange.worker.gateway, request.headers(), plan) {
         Err(problem) if request.uri().path().starts_with("/v1") => problem,
         _ => Problem::NotFound(why.to_owned()),
     };
@@ -106,8 +108,9 @@ async fn below_v1(
     path: &str,
     plan: Arc<Plan>,
 ) -> HttpResponse {
-    let entry = match key::identify(&exchange.worker.gateway, request.headers()) {
-        Ok(entry) => entry,
+    let identified = key::identify(&exchange.worker.gateway, request.headers(), &plan);
+    let key::Caller { entry, own } = match identified {
+        Ok(caller) => caller,
         Err(problem) => return answer::problem(&mut exchange, &problem, &plan),
     };
     exchange.record.key = Some(entry.record().id);
@@ -117,6 +120,7 @@ async fn below_v1(
         request,
         payload,
         entry,
+        own,
         plan,
         path,
     };

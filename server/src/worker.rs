@@ -12,9 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use troupe_core::AccountId;
-use troupe_core::account::{AccountView, Credential};
+use troupe_core::account::{AccountRecord, AccountView, Auth, AuthScheme, Credential, Reach, Scheme};
+use troupe_upstream::breaker::Breaker;
+use troupe_upstream::network::NetworkError;
 use troupe_upstream::{
-    AccountHeaders, AccountHeadersError, BaseUrl, BaseUrlError, UpstreamClient, client::Settings,
+    AccountHeaders, AccountHeadersError, BaseUrl, BaseUrlError, Network, UpstreamClient,
+    client::Settings,
 };
 
 use crate::gateway::Gateway;
@@ -32,18 +35,27 @@ pub struct Worker {
     pub client: UpstreamClient,
     pub outbox: Outbox,
     pub streams: Streams,
-    /// Counts requests, so that equal accounts take turns.
+    /// Counts choices, so that equal accounts take turns.
     turn: Cell<usize>,
-    routes: RefCell<HashMap<AccountId, Rc<AccountRoute>>>,
+    routes: RefCell<HashMap<(AccountId, Auth), Rc<AccountRoute>>>,
 }
 
-/// An account as this worker reaches it: parsed once per credential.
+/// A credential of an account as this worker reaches its upstream: made once for each set of settings.
 #[derive(Debug)]
 pub struct AccountRoute {
-    credential: Arc<Credential>,
-    base_text: Arc<str>,
+    made_of: MadeOf,
     pub base: BaseUrl,
     pub headers: AccountHeaders,
+    pub network: Network,
+    pub breaker: Arc<Breaker>,
+}
+
+/// What a route was made of, by identity.
+#[derive(Debug)]
+struct MadeOf {
+    record: Arc<AccountRecord>,
+    reach: Arc<Reach>,
+    credential: Arc<Credential>,
 }
 
 /// An account's settings cannot be used; names the account's fault, never its secret.
@@ -53,6 +65,10 @@ pub enum RouteError {
     Base(#[from] BaseUrlError),
     #[error(transparent)]
     Headers(#[from] AccountHeadersError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error("the account has no such credential")]
+    NoCredential,
 }
 
 impl Worker {
@@ -63,7 +79,8 @@ impl Worker {
             outbox: Outbox::new(Arc::clone(&gateway)),
             client: UpstreamClient::new(Settings::default()),
             streams: Streams::new(gateway.directory.clock().now().mono_ms),
-            turn: Cell::new(0),
+            // Workers that begin at different places do not move in step.
+            turn: Cell::new(usize::from(uuid::Uuid::now_v7().as_bytes()[15]) << 8),
             routes: RefCell::default(),
             gateway,
         });
@@ -90,34 +107,64 @@ impl Worker {
         turn
     }
 
-    /// How to reach an account; parsed when its credential or address is new.
+    /// How to reach an account with one of its credentials; made when the credential or the settings are new.
     ///
     /// # Errors
     /// The account's settings make no valid request.
-    pub fn route(&self, account: &AccountView) -> Result<Rc<AccountRoute>, RouteError> {
-        if let Some(route) = self.routes.borrow().get(&account.id)
-            && Arc::ptr_eq(&route.credential, &account.credential)
-            && route.base_text == account.base_url
+    pub fn route(&self, account: &AccountView, auth: Auth) -> Result<Rc<AccountRoute>, RouteError> {
+        let credential = account.lane(auth).and_then(|lane| lane.credential.as_ref());
+        let credential = credential.ok_or(RouteError::NoCredential)?;
+        let place = (account.id(), auth);
+        if let Some(route) = self.routes.borrow().get(&place)
+            && Arc::ptr_eq(&route.made_of.credential, credential)
+            && Arc::ptr_eq(&route.made_of.record, &account.record)
+            && Arc::ptr_eq(&route.made_of.reach, &account.reach)
         {
             return Ok(Rc::clone(route));
         }
-        use secrecy::ExposeSecret;
-        let credential = &account.credential;
-        let route = Rc::new(AccountRoute {
-            credential: Arc::clone(credential),
-            base_text: Arc::clone(&account.base_url),
-            base: BaseUrl::parse(&account.base_url)?,
-            headers: AccountHeaders::new(
-                credential.scheme,
-                credential.secret.expose_secret(),
-                &account.headers,
-            )?,
-        });
+        let route = Rc::new(self.make_route(account, auth, credential)?);
         let mut routes = self.routes.borrow_mut();
         // A new route is rare: the moment to let go of accounts that are gone, and of their credentials.
-        routes.retain(|id, _| self.gateway.directory.account(*id).is_some());
-        routes.insert(account.id, Rc::clone(&route));
+        let accounts = self.gateway.directory.accounts();
+        routes.retain(|(id, _), _| accounts.place(*id).is_some());
+        routes.insert(place, Rc::clone(&route));
         drop(routes);
         Ok(route)
+    }
+
+    fn make_route(
+        &self,
+        account: &AccountView,
+        auth: Auth,
+        credential: &Arc<Credential>,
+    ) -> Result<AccountRoute, RouteError> {
+        use secrecy::ExposeSecret;
+        let record = &account.record;
+        let base = match (&record.web, auth) {
+            (Some(web), Auth::Web) => BaseUrl::parse(&web.base_url)?,
+            _ => BaseUrl::parse(&record.base_url)?,
+        };
+        let headers = match credential.scheme {
+            // The web surface takes the session alone, and its adapter writes it.
+            Scheme::Cookie => AccountHeaders::none(),
+            Scheme::XApiKey | Scheme::Bearer => {
+                let scheme = match credential.scheme {
+                    Scheme::Bearer => AuthScheme::Bearer,
+                    _ => AuthScheme::XApiKey,
+                };
+                AccountHeaders::new(scheme, credential.secret.expose_secret(), &record.headers)?
+            }
+        };
+        Ok(AccountRoute {
+            made_of: MadeOf {
+                record: Arc::clone(record),
+                reach: Arc::clone(&account.reach),
+                credential: Arc::clone(credential),
+            },
+            breaker: self.gateway.breakers.host(&base.authority()),
+            base,
+            headers,
+            network: self.gateway.networks.of(account)?,
+        })
     }
 }

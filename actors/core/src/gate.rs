@@ -22,6 +22,8 @@ pub struct Slots {
     in_use: AtomicU32,
     waiting: AtomicU32,
     freed: OnceLock<Notify>,
+    /// Called at every slot that is given back, whoever waits.
+    every_freed: OnceLock<Notify>,
 }
 
 impl std::fmt::Debug for Slots {
@@ -52,6 +54,11 @@ impl Slots {
     /// Called whenever a slot is given back while somebody waits. Set once, by the shell.
     pub fn on_freed(&self, notify: impl Fn() + Send + Sync + 'static) {
         let _ = self.freed.set(Box::new(notify));
+    }
+
+    /// Called whenever a slot is given back, for those who wait for a slot of any of several owners. Set once.
+    pub fn on_every_freed(&self, notify: impl Fn() + Send + Sync + 'static) {
+        let _ = self.every_freed.set(Box::new(notify));
     }
 
     #[must_use]
@@ -106,6 +113,9 @@ impl Drop for SlotGuard {
         if self.slots.waiting.load(Ordering::SeqCst) > 0
             && let Some(notify) = self.slots.freed.get()
         {
+            notify();
+        }
+        if let Some(notify) = self.slots.every_freed.get() {
             notify();
         }
     }

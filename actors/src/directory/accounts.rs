@@ -86,8 +86,8 @@ impl Directory {
     fn start_account(self: &Arc<Self>, seed: AccountSeed) -> ActiveAccount {
         let clock = self.tree.clock;
         let slots = Slots::new(seed.record.concurrent);
-        let freed = Arc::clone(&self.freed);
-        slots.on_freed(move || freed.notify_one());
+        let waiting = Arc::clone(&self.waiting);
+        slots.on_every_freed(move || waiting.slot_freed());
         let (id, name): (_, Arc<str>) = (seed.record.id, seed.record.name.as_str().into());
         let gone = Arc::new(AtomicBool::new(false));
         let first = Account::new(

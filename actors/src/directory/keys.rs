@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use arc_swap::ArcSwap;
 use troupe_core::gate::{Entry, Slots};
-use troupe_core::key::{Key, KeyLedger, KeyRecord, KeyTell, KeyView};
+use troupe_core::key::{HashScheme, Key, KeyLedger, KeyRecord, KeyTell, KeyView};
 use troupe_core::{KeyHash, KeyId};
 
 use super::{Directory, KeyMap};
@@ -22,10 +22,28 @@ pub enum Inactive {
 }
 
 impl Directory {
-    /// The key with this hash; a lock-free read.
+    /// The key with this hash, made as the gateway itself makes them; a lock-free read.
     #[must_use]
     pub fn key(&self, hash: &KeyHash) -> Option<Arc<KeyEntry>> {
-        self.keys.load().by_hash.get(hash).cloned()
+        self.key_by(hash, HashScheme::HmacSha256)
+    }
+
+    /// The key with this hash, made as another gateway made it.
+    #[must_use]
+    pub fn foreign_key(&self, hash: &KeyHash) -> Option<Arc<KeyEntry>> {
+        self.key_by(hash, HashScheme::Sha256)
+    }
+
+    /// Are there keys that another gateway hashed?
+    #[must_use]
+    pub fn has_foreign_keys(&self) -> bool {
+        self.keys.load().foreign
+    }
+
+    fn key_by(&self, hash: &KeyHash, scheme: HashScheme) -> Option<Arc<KeyEntry>> {
+        let keys = self.keys.load();
+        let found = keys.by_hash.get(hash)?;
+        (found.record().scheme == scheme).then(|| Arc::clone(found))
     }
 
     #[must_use]
@@ -64,7 +82,14 @@ impl Directory {
             .values()
             .map(|entry| (entry.record().hash, Arc::clone(entry)))
             .collect();
-        self.keys.store(Arc::new(KeyMap { by_hash, by_id }));
+        let foreign = by_id
+            .values()
+            .any(|entry| entry.record().scheme == HashScheme::Sha256);
+        self.keys.store(Arc::new(KeyMap {
+            by_hash,
+            by_id,
+            foreign,
+        }));
     }
 
     /// The running actor of a key, started if need be.

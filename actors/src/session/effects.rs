@@ -58,8 +58,15 @@ impl Affinities {
         }
     }
 
+    /// How many sessions are remembered at most.
     #[must_use]
-    pub(crate) fn known(&self, session: &SessionKey) -> Option<SessionRow> {
+    pub fn limit(&self) -> usize {
+        let most = self.known.policy().max_capacity().unwrap_or(u64::MAX);
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
+    #[must_use]
+    pub fn known(&self, session: &SessionKey) -> Option<SessionRow> {
         self.known.get(session)
     }
 

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use troupe_actors::Directory;
 use troupe_core::AccountId;
-use troupe_core::account::AccountState;
+use troupe_core::account::{AccountState, LaneState};
 use troupe_storage::crypt::KeyHasher;
 
 use crate::config::telemetry::Log;
 use crate::config::{Account, Config, Loaded, Section};
 use crate::gateway::Gateway;
+use crate::ops::declared::DeclaredAccount;
 use crate::ops::{Declared, Operations};
 use crate::plan::Plan;
 use crate::telemetry::LogFilter;
@@ -40,6 +41,7 @@ impl Section for PlanSection {
 pub(super) struct DeclaredSection {
     declared: Arc<ArcSwap<Declared>>,
     directory: Arc<Directory>,
+    operations: Operations,
     hasher: Arc<KeyHasher>,
     file: Option<PathBuf>,
     env_account: Option<Account>,
@@ -52,11 +54,34 @@ impl DeclaredSection {
         Self {
             declared: Arc::clone(&operations.declared),
             directory,
+            operations: operations.clone(),
             hasher: Arc::clone(&operations.hasher),
             file: loaded.file.clone(),
             env_account: loaded.env_account.clone(),
             remembered: Mutex::default(),
         }
+    }
+}
+
+impl DeclaredSection {
+    /// Accounts that bring their first refresh token start when the store has it.
+    fn start_with_tokens(&self, accounts: Vec<DeclaredAccount>) {
+        if accounts.is_empty() {
+            return;
+        }
+        let (operations, directory) = (self.operations.clone(), Arc::clone(&self.directory));
+        self.directory.tree().io().spawn(async move {
+            if let Err(error) = operations.first_tokens(&accounts).await {
+                tracing::error!(%error, "first tokens of declared accounts could not be stored");
+            }
+            // Those that are declared no more have left meanwhile.
+            let declared = operations.declared.load_full();
+            let seeds = accounts
+                .iter()
+                .filter(|account| declared.account(&account.record.name).is_some())
+                .map(|account| account.seed(None, None));
+            directory.put_accounts(seeds.collect(), &[]);
+        });
     }
 }
 
@@ -74,7 +99,7 @@ impl Section for DeclaredSection {
         if let Some(account) = &self.env_account
             && !self.directory.accounts().iter().any(|a| is_stored(a.id))
         {
-            new.or_env_account(account, &self.hasher);
+            new.or_env_account(account);
         }
         let (keys, accounts) = (self.directory.keys(), self.directory.accounts());
         let keys: Vec<_> = keys.iter().map(|key| Arc::clone(&key.record())).collect();
@@ -85,7 +110,7 @@ impl Section for DeclaredSection {
             .filter(|a| is_stored(a.id))
             .map(|a| &*a.name);
         new.check_against(stored, names)?;
-        Ok(new)
+        Ok(new.keeping(&old))
     }
 
     fn commit(&self, new: Declared) {
@@ -112,19 +137,25 @@ impl Section for DeclaredSection {
                 continue;
             };
             let view = account.view.load();
-            let state = AccountState {
-                id: *id,
-                health: view.health.clone(),
-                cooldowns: view.cooldowns.to_vec(),
-                updated_ms: self.directory.clock().now().unix_ms,
-            };
+            let mut state = AccountState::new(*id, self.directory.clock().now().unix_ms);
+            for lane in &view.lanes {
+                let known = LaneState {
+                    health: lane.health.clone(),
+                    cooldowns: lane.cooldowns.to_vec(),
+                    windows: lane.windows.to_vec(),
+                };
+                state.lanes.insert(lane.auth, known);
+            }
             remembered.insert(*id, state);
         }
-        let seeds = new
-            .accounts
-            .iter()
-            .map(|a| a.seed(remembered.remove(&a.record.id)));
+        let (first, known): (Vec<_>, Vec<_>) = new.accounts.iter().partition(|account| {
+            account.refresh_token.is_some() && self.directory.account(account.record.id).is_none()
+        });
+        let seeds = known
+            .into_iter()
+            .map(|a| a.seed(None, remembered.remove(&a.record.id)));
         self.directory.put_accounts(seeds.collect(), &accounts_gone);
+        self.start_with_tokens(first.into_iter().cloned().collect());
         drop(remembered);
         self.declared.store(Arc::new(new));
     }

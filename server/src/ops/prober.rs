@@ -4,40 +4,80 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use troupe_core::account::{AccountView, Probe};
+use troupe_core::account::{AccountView, Auth, Credential, Probe, ProbeKind};
 use troupe_core::port::Prober;
-use troupe_upstream::BaseUrl;
+use troupe_upstream::web::WebAccount;
+use troupe_upstream::{BaseUrl, Network};
 
-/// Probes accounts over the network. Ends within the upstream client's deadlines.
+use crate::networks::Networks;
+
+/// Probes accounts over their own networks. Ends within the upstream client's deadlines.
 #[derive(Debug, Default)]
-pub struct UpstreamProber(troupe_upstream::Prober);
+pub struct UpstreamProber {
+    upstream: troupe_upstream::Prober,
+    networks: Arc<Networks>,
+}
 
 impl UpstreamProber {
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(networks: Arc<Networks>) -> Self {
+        Self {
+            upstream: troupe_upstream::Prober,
+            networks,
+        }
+    }
+
+    async fn ask(&self, account: &AccountView, auth: Auth, kind: ProbeKind) -> Result<Probe, String> {
+        let network = self.networks.of(account).map_err(|e| e.to_string())?;
+        let credential = account
+            .lane(auth)
+            .and_then(|lane| lane.credential.as_ref())
+            .ok_or("there is no token yet; log in with `troupe account login`")?;
+        let record = &account.record;
+        if auth == Auth::Web {
+            return web(&network, account, credential).await;
+        }
+        let base = BaseUrl::parse(&record.base_url).map_err(|e| format!("base_url {e}"))?;
+        let asked = troupe_upstream::ProbeRequest {
+            network: &network,
+            base: &base,
+            credential,
+            headers: &record.headers,
+            kind,
+            models: &record.models,
+        };
+        Ok(self.upstream.probe(asked).await)
     }
 }
 
 impl Prober for UpstreamProber {
-    fn probe(&self, account: Arc<AccountView>) -> Pin<Box<dyn Future<Output = Probe> + Send + '_>> {
+    fn probe(
+        &self,
+        account: Arc<AccountView>,
+        auth: Auth,
+        kind: ProbeKind,
+    ) -> Pin<Box<dyn Future<Output = Probe> + Send + '_>> {
         Box::pin(async move {
-            let base = match BaseUrl::parse(&account.base_url) {
-                Ok(base) => base,
-                Err(error) => {
-                    let message = format!("base_url {error}");
-                    return Probe::Inconclusive { message };
-                }
-            };
-            let credential = &account.credential;
-            self.0
-                .probe(
-                    &base,
-                    credential.scheme,
-                    &credential.secret,
-                    &account.headers,
-                )
-                .await
+            let asked = self.ask(&account, auth, kind).await;
+            asked.unwrap_or_else(|message| Probe::Inconclusive { message })
         })
     }
+}
+
+async fn web(
+    network: &Network,
+    account: &AccountView,
+    credential: &Credential,
+) -> Result<Probe, String> {
+    let settings = account.record.web.as_ref();
+    let settings = settings.ok_or("the account has no web settings")?;
+    let session = WebAccount {
+        base: BaseUrl::parse(&settings.base_url).map_err(|e| format!("web.base_url {e}"))?,
+        cookie: credential.secret.clone(),
+        organization: None,
+        wanted: settings.organization.clone(),
+        headers: account.record.headers.clone(),
+    };
+    let http = network.stream_client()?;
+    Ok(troupe_upstream::web::probe(&http, &session).await)
 }

@@ -1,225 +1,301 @@
-//! Which account takes the next attempt: candidates from the published views, the pure ranking, a slot at the gate.
+//! Which account takes the next attempt, and with which of its credentials: the session's own, else the best of the
+//! ranking, with a slot at its gate.
 //!
-//! Invariant: an account is leased at most once per request; when none can serve, the reasons are said, per kind.
+//! Invariant: a credential is leased at most once per request; whoever can serve is found, whatever the published
+//! standings say; when none can, the reasons are said, per kind; a request waits only for a slot, never for a pause.
 
-use std::fmt::Write as _;
+mod reasons;
+mod take;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use smallvec::SmallVec;
-use troupe_actors::account::ActiveAccount;
+use troupe_actors::account::AccountSet;
 use troupe_core::AccountId;
-use troupe_core::account::{AccountAsk, AccountReply, Unavailable};
-use troupe_core::routing::{Candidate, Strategy, rank};
+use troupe_core::account::{AuthSet, Fit, Unavailable, Want};
+use troupe_core::key::AccountBinding;
+use troupe_core::routing::{Candidate, Choice, ChosenBy, rank};
 
 use super::exchange::Lease;
 use crate::error::Problem;
+use crate::plan::Plan;
 use crate::worker::Worker;
 
-/// Most gates asked when their slots are taken.
-const MAX_ASKS: usize = 3;
+use reasons::nobody;
+use take::{Taken, renewed, take};
+
+/// So many are looked at closely before the next are ranked.
+const FEW: usize = 4;
+
+/// Accounts and credentials that were tried for a request.
+#[derive(Clone, Debug, Default)]
+pub struct Tried(SmallVec<[(AccountId, AuthSet); 4]>);
+
+impl Tried {
+    #[must_use]
+    pub fn of(&self, id: AccountId) -> AuthSet {
+        let found = self.0.iter().find(|(known, _)| *known == id);
+        found.map(|(_, tried)| *tried).unwrap_or_default()
+    }
+
+    pub fn add(&mut self, id: AccountId, auths: AuthSet) {
+        match self.0.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, tried)) => *tried = tried.union(auths),
+            None => self.0.push((id, auths)),
+        }
+    }
+
+    /// How many accounts.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The account may be tried again.
+    pub fn forget(&mut self, id: AccountId) {
+        self.0.retain(|(known, _)| *known != id);
+    }
+}
 
 /// What a choice depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     pub model: Option<&'a str>,
+    /// See [`Want::betas`].
+    pub betas: u64,
+    pub is_message: bool,
     /// The session's last account: a preference.
     pub preferred: Option<AccountId>,
     /// The owner of a resource that the request names: a must.
     pub bound: Option<AccountId>,
-    pub tried: &'a [AccountId],
+    /// Accounts that the key may use.
+    pub binding: &'a AccountBinding,
+    pub tried: &'a Tried,
+    /// How long a slot may be waited for.
+    pub patience: Duration,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(&self, id: AccountId, plan: &Plan, unix_ms: u64) -> Want<'a> {
+        Want {
+            model: self.model,
+            betas: self.betas,
+            is_message: self.is_message,
+            web: plan.web.is_some(),
+            tried: self.tried.of(id),
+            unix_ms,
+        }
+    }
 }
 
 /// Leases the best account.
 ///
 /// # Errors
 /// 429 when all are throttled, else 503 with every reason.
-pub async fn lease(worker: &Worker, wanted: Wanted<'_>) -> Result<Lease, Problem> {
+pub async fn lease(worker: &Worker, plan: &Plan, wanted: Wanted<'_>) -> Result<Lease, Problem> {
+    let why = match pick(worker, plan, &wanted).await {
+        Ok(lease) => return Ok(lease),
+        Err(why) => why,
+    };
+    if !why.iter().any(|(_, why)| *why == Unavailable::Full) || wanted.patience.is_zero() {
+        return Err(nobody(&why, now_ms(worker)));
+    }
+    let deadline = tokio::time::Instant::now() + wanted.patience;
+    let waiter = worker.gateway.directory.waiting().enter();
+    let mut woken = false;
+    loop {
+        let next = waiter.next();
+        let mut next = std::pin::pin!(next);
+        next.as_mut().enable();
+        let why = match pick(worker, plan, &wanted).await {
+            Ok(lease) => return Ok(lease),
+            Err(why) => why,
+        };
+        if !why.iter().any(|(_, why)| *why == Unavailable::Full) {
+            return Err(nobody(&why, now_ms(worker)));
+        }
+        if woken {
+            waiter.pass_on();
+        }
+        if tokio::time::timeout_at(deadline, next).await.is_err() {
+            return Err(nobody(&why, now_ms(worker)));
+        }
+        woken = true;
+    }
+}
+
+fn now_ms(worker: &Worker) -> u64 {
+    worker.gateway.directory.clock().now().unix_ms
+}
+
+/// Why each account does not serve, with its kind.
+type Why = SmallVec<[(&'static str, Unavailable); 4]>;
+
+async fn pick(worker: &Worker, plan: &Plan, wanted: &Wanted<'_>) -> Result<Lease, Why> {
     let accounts = Arc::clone(&worker.gateway.directory.accounts());
-    let now = worker.gateway.directory.clock().now();
-    let mut reasons: SmallVec<[(&'static str, Unavailable); 4]> = SmallVec::new();
-    let mut candidates: SmallVec<[Candidate; 8]> = SmallVec::new();
+    let now = now_ms(worker);
+    if let Some(lease) = at_home(worker, plan, wanted, &accounts, now) {
+        return Ok(lease);
+    }
+    let mut hopeful = candidates(wanted, &accounts, now);
+    let considered = hopeful.len();
+    let mut late: SmallVec<[(Candidate, Fit); 4]> = SmallVec::new();
+    let choice = |place| {
+        let by = match (wanted.bound, considered) {
+            (Some(_), _) => ChosenBy::Bound,
+            (None, 0 | 1) => ChosenBy::Only,
+            (None, _) => ChosenBy::Strategy,
+        };
+        Choice::new(by, plan.strategy, considered, place)
+    };
+    let turn = worker.next_turn();
+    let mut place = 0;
+    while !hopeful.is_empty() {
+        let mut few: SmallVec<[(Candidate, Fit); 4]> = SmallVec::new();
+        for index in rank(plan.strategy, &hopeful, turn, FEW) {
+            let Some(at) = hopeful.iter().position(|c| c.index == index) else {
+                continue;
+            };
+            let candidate = hopeful.swap_remove(at);
+            let view = accounts[index].view.load();
+            if let Ok(fit) = view.fit(&wanted.of(view.id(), plan, now)) {
+                few.push((closely(candidate, &fit), fit));
+            }
+        }
+        for (candidate, fit) in ranked(plan, &few, turn) {
+            // A second choice is one only while a first may still come.
+            if candidate.avoided && !hopeful.is_empty() {
+                late.push((candidate, fit));
+                continue;
+            }
+            match take(worker, &accounts[candidate.index], &fit, choice(place)) {
+                Taken::Lease(lease) => return Ok(*lease),
+                Taken::Later => late.push((candidate, fit)),
+                Taken::No => {}
+            }
+            place += 1;
+        }
+    }
+    for (candidate, fit) in ranked(plan, &late, turn) {
+        let account = &accounts[candidate.index];
+        let want = wanted.of(account.id, plan, now);
+        if let Some(lease) = renewed(worker, plan, account, &fit, &want, choice(place)).await {
+            return Ok(lease);
+        }
+        place += 1;
+    }
+    last_look(worker, plan, wanted, &accounts, choice(place))
+}
+
+/// The account that must serve or that the session is at home with, if it can right now.
+fn at_home(
+    worker: &Worker,
+    plan: &Plan,
+    wanted: &Wanted<'_>,
+    accounts: &AccountSet,
+    now: u64,
+) -> Option<Lease> {
+    let home = wanted.preferred.filter(|_| wanted.bound.is_none())?;
+    let account = accounts.get(home)?;
+    if account.is_gone() || account.standing.is_closed(now) {
+        return None;
+    }
+    let view = account.view.load();
+    if !wanted.binding.allows(&view.record) {
+        return None;
+    }
+    let fit = view.fit(&wanted.of(home, plan, now)).ok()?;
+    if fit.avoided || fit.stale {
+        return None;
+    }
+    let choice = Choice::new(ChosenBy::Affinity, plan.strategy, 1, 0);
+    match take(worker, account, &fit, choice) {
+        Taken::Lease(lease) => Some(*lease),
+        Taken::Later | Taken::No => None,
+    }
+}
+
+/// Everybody who may be able to, by what ranking reads.
+fn candidates(wanted: &Wanted<'_>, accounts: &AccountSet, now: u64) -> SmallVec<[Candidate; 8]> {
+    let mut found = SmallVec::new();
     for (index, account) in accounts.iter().enumerate() {
+        if wanted.bound.is_some_and(|bound| bound != account.id)
+            || account.standing.is_closed(now)
+            || account.is_gone()
+            || !(wanted.binding.is_empty() || wanted.binding.allows(&account.view.load().record))
+        {
+            continue;
+        }
+        let slots = (account.slots.in_use(), account.slots.limit());
+        let values = account.standing.read();
+        // The session's account has just had its turn, and could not.
+        found.push(values.candidate(index, slots, false, now));
+    }
+    found
+}
+
+/// A candidate by what its view says of this very request.
+fn closely(candidate: Candidate, fit: &Fit) -> Candidate {
+    Candidate {
+        avoided: candidate.avoided || fit.avoided || fit.stale,
+        utilisation_ppm: fit.used_ppm,
+        ..candidate
+    }
+}
+
+fn ranked(
+    plan: &Plan,
+    few: &SmallVec<[(Candidate, Fit); 4]>,
+    turn: usize,
+) -> SmallVec<[(Candidate, Fit); 4]> {
+    if few.len() < 2 {
+        return few.clone();
+    }
+    let candidates: SmallVec<[Candidate; 4]> = few.iter().map(|(candidate, _)| *candidate).collect();
+    rank(plan.strategy, &candidates, turn, few.len())
+        .into_iter()
+        .filter_map(|index| few.iter().find(|(c, _)| c.index == index).copied())
+        .collect()
+}
+
+/// Nobody was found by the standings: the views have the last word, and the reasons.
+fn last_look(
+    worker: &Worker,
+    plan: &Plan,
+    wanted: &Wanted<'_>,
+    accounts: &AccountSet,
+    choice: Choice,
+) -> Result<Lease, Why> {
+    let now = now_ms(worker);
+    let mut why = Why::new();
+    for account in accounts.iter() {
         if wanted.bound.is_some_and(|bound| bound != account.id) {
             continue;
         }
         let view = account.view.load();
-        let kind = view.kind.as_str();
-        let usable = if account.is_gone() {
-            Err(Unavailable::Gone)
-        } else if wanted.tried.contains(&account.id) {
-            Err(Unavailable::Tried)
+        let reason = if account.is_gone() {
+            Unavailable::Gone
+        } else if !wanted.binding.allows(&view.record) {
+            Unavailable::NotBound
         } else {
-            view.available(wanted.model, now.unix_ms)
+            match view.fit(&wanted.of(account.id, plan, now)) {
+                Err(reason) => reason,
+                Ok(fit) if fit.stale => Unavailable::Renewing {
+                    until_ms: now + 1_000,
+                },
+                Ok(fit) => match take(worker, account, &fit, choice) {
+                    Taken::Lease(lease) => return Ok(*lease),
+                    Taken::Later | Taken::No => take::reason(worker, account, &view, &fit),
+                },
+            }
         };
-        match usable {
-            Ok(()) => candidates.push(Candidate {
-                index,
-                in_use: account.slots.in_use(),
-                limit: account.slots.limit(),
-                utilisation_ppm: 0,
-                weight: 1,
-                priority: 0,
-                avoided: view.avoided(wanted.model, now.unix_ms),
-                preferred: wanted.preferred == Some(account.id),
-            }),
-            Err(why) => reasons.push((kind, why)),
-        }
+        why.push((view.record.kind.as_str(), reason));
     }
-    let mut asks = 0;
-    for index in rank(
-        Strategy::default(),
-        &candidates,
-        worker.next_turn(),
-        candidates.len(),
-    ) {
-        let account = &accounts[index];
-        if let Some(slot) = account.slots.try_take() {
-            return Ok(Lease {
-                account: Arc::clone(account),
-                slot,
-            });
-        }
-        let refused = if asks < MAX_ASKS {
-            asks += 1;
-            match ask(account, wanted.model).await {
-                Ok(lease) => return Ok(lease),
-                Err(why) => why,
-            }
-        } else {
-            Unavailable::Full
-        };
-        reasons.push((account.view.load().kind.as_str(), refused));
-    }
-    Err(nobody(&reasons, now.unix_ms))
-}
-
-async fn ask(account: &Arc<ActiveAccount>, model: Option<&str>) -> Result<Lease, Unavailable> {
-    match account
-        .handle
-        .ask(AccountAsk::Lease {
-            model: model.map(Into::into),
-        })
-        .await
-    {
-        Ok(AccountReply::Leased(slot)) => Ok(Lease {
-            account: Arc::clone(account),
-            slot,
-        }),
-        Ok(AccountReply::Refused(why)) => Err(why),
-        Ok(AccountReply::Tested(_) | AccountReply::Noted) | Err(_) => Err(Unavailable::Gone),
-    }
-}
-
-/// Why nobody can serve.
-fn nobody(reasons: &[(&'static str, Unavailable)], now_ms: u64) -> Problem {
-    if reasons.is_empty() {
-        return Problem::NoAccount {
-            why: "none is configured (add one with `troupe account add`)".into(),
-            retry_after_s: None,
-        };
-    }
-    let ends = reasons.iter().filter_map(|(_, why)| match why {
-        Unavailable::Throttled { until_ms } => Some(until_ms.saturating_sub(now_ms)),
-        _ => None,
-    });
-    let earliest = ends.clone().min();
-    if let Some(for_ms) = earliest.filter(|_| ends.count() == reasons.len()) {
-        return Problem::Throttled { for_ms };
-    }
-    let full = reasons.iter().any(|(_, why)| *why == Unavailable::Full);
-    let retry_after_s = if full {
-        Some(1)
-    } else {
-        earliest.map(|ms| ms.div_ceil(1_000).max(1))
-    };
-    Problem::NoAccount {
-        why: told(reasons),
-        retry_after_s,
-    }
-}
-
-/// `2 api_key: 1 disabled, 1 throttled`.
-fn told(reasons: &[(&'static str, Unavailable)]) -> String {
-    let mut text = String::new();
-    let mut kinds: SmallVec<[&str; 4]> = reasons.iter().map(|(kind, _)| *kind).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    for (place, kind) in kinds.iter().enumerate() {
-        let of_kind = || reasons.iter().filter(|(k, _)| k == kind);
-        let _ = write!(
-            text,
-            "{}{} {kind}",
-            if place > 0 { "; " } else { "" },
-            of_kind().count()
-        );
-        let mut separator = ": ";
-        for word in [
-            "disabled",
-            "rejected by its upstream",
-            "out of service",
-            "throttled",
-            "tried and failed",
-            "full",
-            "quarantined",
-        ] {
-            let count = of_kind().filter(|(_, why)| said(why) == word).count();
-            if count > 0 {
-                let _ = write!(text, "{separator}{count} {word}");
-                separator = ", ";
-            }
-        }
-    }
-    text
-}
-
-fn said(why: &Unavailable) -> &'static str {
-    match why {
-        Unavailable::Disabled => "disabled",
-        Unavailable::Rejected => "rejected by its upstream",
-        Unavailable::OutOfService => "out of service",
-        Unavailable::Throttled { .. } | Unavailable::Forbidden { .. } => "throttled",
-        Unavailable::Full => "full",
-        Unavailable::Tried => "tried and failed",
-        Unavailable::Gone => "quarantined",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn throttled_only_when_all_are() {
-        let throttled = |until_ms| ("api_key", Unavailable::Throttled { until_ms });
-        assert_eq!(
-            nobody(&[throttled(9_000), throttled(5_000)], 1_000),
-            Problem::Throttled { for_ms: 4_000 }
-        );
-        let mixed = nobody(
-            &[throttled(9_000), ("api_key", Unavailable::Disabled)],
-            1_000,
-        );
-        let why = "2 api_key: 1 disabled, 1 throttled".to_owned();
-        assert_eq!(
-            mixed,
-            Problem::NoAccount {
-                why,
-                retry_after_s: Some(8)
-            }
-        );
-        assert!(matches!(
-            nobody(&[], 0),
-            Problem::NoAccount {
-                retry_after_s: None,
-                ..
-            }
-        ));
-        assert!(matches!(
-            nobody(&[("api_key", Unavailable::Full)], 0),
-            Problem::NoAccount {
-                retry_after_s: Some(1),
-                ..
-            }
-        ));
-    }
+    Err(why)
 }

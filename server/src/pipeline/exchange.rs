@@ -11,14 +11,18 @@ use troupe_actors::account::ActiveAccount;
 use troupe_actors::key::ActiveKey;
 use troupe_actors::session::ActiveSession;
 use troupe_core::RequestId;
-use troupe_core::account::{Report, Verdict};
+use troupe_core::account::{
+    AccountTell, AccountView, AttemptFacts, Auth, Report, Verdict, Window,
+};
 use troupe_core::gate::{EntryGuard, SlotGuard};
 use troupe_core::key::{KeyTotals, Settlement};
 use troupe_core::record::{Outcome, RequestRecord, Route};
+use troupe_core::routing::Choice;
 use troupe_core::session::SessionTell;
+use troupe_upstream::breaker::{Outcome as HostOutcome, Permit};
 
 use crate::load::RequestPermit;
-use crate::worker::Worker;
+use crate::worker::{AccountRoute, Worker};
 
 /// A place at a key's gate.
 #[derive(Debug)]
@@ -29,17 +33,28 @@ pub struct Seat {
     pub slot: Option<SlotGuard>,
 }
 
-/// A place at an account's gate.
+/// A place at an account's gate, and the credential that is used there.
 #[derive(Debug)]
 pub struct Lease {
     pub account: Arc<ActiveAccount>,
+    pub auth: Auth,
+    /// Of the token that is presented; 0 where there is none.
+    pub generation: u64,
+    pub view: Arc<AccountView>,
+    pub route: Rc<AccountRoute>,
     pub slot: SlotGuard,
+    /// After a pause this request goes ahead of all others.
+    pub trial: Option<SlotGuard>,
+    pub permit: Option<Permit>,
+    pub choice: Choice,
 }
 
 /// Phases and attempts of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeline {
     pub started: Instant,
+    /// When the attempt that runs, or ran last, began.
+    pub attempt: Instant,
     /// Waiting for upstreams so far, in µs.
     pub upstream_us: u64,
     /// When the head of the answer was ready.
@@ -60,7 +75,12 @@ pub struct Exchange {
     pub timeline: Timeline,
     seat: Option<Seat>,
     lease: Option<Lease>,
+    /// What the last answer said about the account's windows.
+    windows: Vec<Window>,
+    /// See [`troupe_core::account::Want::betas`].
+    betas: u64,
     session: Option<(Arc<ActiveSession>, Option<EntryGuard>)>,
+    affinity_ttl_ms: u64,
     /// The account was already told how its attempt ended.
     settled: bool,
     _permit: Option<RequestPermit>,
@@ -72,8 +92,10 @@ impl Exchange {
     pub fn begin(worker: Rc<Worker>, route: Route, permit: Option<RequestPermit>) -> Self {
         let at_ms = worker.gateway.directory.clock().now().unix_ms;
         let record = RequestRecord::begin(RequestId(uuid::Uuid::now_v7()), at_ms, route);
+        let now = Instant::now();
         let timeline = Timeline {
-            started: Instant::now(),
+            started: now,
+            attempt: now,
             upstream_us: 0,
             head_us: None,
         };
@@ -83,7 +105,10 @@ impl Exchange {
             timeline,
             seat: None,
             lease: None,
+            windows: Vec::new(),
+            betas: 0,
             session: None,
+            affinity_ttl_ms: 0,
             settled: false,
             _permit: permit,
         }
@@ -98,35 +123,95 @@ impl Exchange {
         self.seat = Some(seat);
     }
 
-    /// The session the request belongs to, and the guard that keeps its actor while the request runs.
-    pub fn attend(&mut self, session: Arc<ActiveSession>, hold: EntryGuard) {
+    /// The session the request belongs to, the guard that keeps its actor while the request runs, and how long the
+    /// account that serves it is preferred.
+    pub fn attend(&mut self, session: Arc<ActiveSession>, hold: EntryGuard, ttl_ms: u64) {
         self.session = Some((session, Some(hold)));
+        self.affinity_ttl_ms = ttl_ms;
+    }
+
+    /// A hash of the betas that the request asks for.
+    pub fn set_betas(&mut self, betas: u64) {
+        self.betas = betas;
     }
 
     /// Begins an attempt on an account.
     pub fn lease(&mut self, lease: Lease) {
-        self.record.attempts = self.record.attempts.saturating_add(1);
-        self.record.account = Some(lease.account.id);
-        self.record.account_name = Some(Arc::clone(&lease.account.name));
-        self.record.upstream_status = None;
-        self.record.upstream_request_id = None;
+        let record = &mut self.record;
+        record.attempts = record.attempts.saturating_add(1);
+        record.account = Some(lease.account.id);
+        record.account_name = Some(Arc::clone(&lease.account.name));
+        record.auth = Some(lease.auth);
+        record.choice = Some(lease.choice);
+        record.upstream_status = None;
+        record.upstream_request_id = None;
+        self.timeline.attempt = Instant::now();
         self.lease = Some(lease);
     }
 
     #[must_use]
-    pub fn account(&self) -> Option<&Arc<ActiveAccount>> {
-        self.lease.as_ref().map(|lease| &lease.account)
+    pub fn leased(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
+    /// The attempt goes on with what the account shows now: its token was renewed.
+    pub fn renew_lease(&mut self, view: Arc<AccountView>, route: Rc<AccountRoute>) {
+        if let Some(lease) = &mut self.lease {
+            let token = view.lane(lease.auth).and_then(|lane| lane.token.as_ref());
+            lease.generation = token.map_or(0, |token| token.generation);
+            lease.view = view;
+            lease.route = route;
+            self.record.attempts = self.record.attempts.saturating_add(1);
+            self.timeline.attempt = Instant::now();
+        }
+    }
+
+    /// What an answer said about windows; told with the next report.
+    pub fn note_windows(&mut self, windows: Vec<Window>) {
+        self.windows = windows;
+    }
+
+    /// The host's part in the attempt is known.
+    pub fn host(&mut self, outcome: HostOutcome) {
+        let now_ms = self.worker.streams.now_ms();
+        if let Some(permit) = self.lease.as_mut().and_then(|lease| lease.permit.take()) {
+            permit.conclude(outcome, now_ms);
+        }
     }
 
     /// Ends the attempt: the slot goes back, the account hears how it went.
     pub fn release(&mut self, verdict: Verdict) {
-        let Some(lease) = self.lease.take() else {
+        let Some((account, report)) = self.end_attempt(verdict) else {
             return;
         };
-        let model = self.record.model.clone();
-        self.worker
-            .outbox
-            .report(&lease.account, Report { model, verdict });
+        self.worker.outbox.report(account, report);
+    }
+
+    /// Ends the attempt; the caller sees to it that the account hears.
+    pub fn end_attempt(&mut self, verdict: Verdict) -> Option<(Arc<ActiveAccount>, Report)> {
+        let lease = self.lease.take()?;
+        let since_ms = |at: Instant| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let record = &self.record;
+        let ended = verdict == Verdict::Success;
+        let facts = AttemptFacts {
+            status: record.upstream_status,
+            duration_ms: Some(since_ms(self.timeline.attempt)).filter(|_| ended),
+            first_event_ms: record.first_event_us.map(|us| us / 1_000).filter(|_| ended),
+            usage: record.usage,
+            cost_micro_usd: record.cost_micro_usd,
+            error: record.error.clone(),
+            moved_tokens: record.moved_tokens,
+        };
+        let report = Report {
+            auth: lease.auth,
+            generation: lease.generation,
+            model: record.model.clone(),
+            betas: self.betas,
+            verdict,
+            windows: std::mem::take(&mut self.windows),
+            facts,
+        };
+        Some((lease.account, report))
     }
 
     /// `server-timing` as of now (ms): `gateway` is everything but waiting for upstreams.
@@ -157,20 +242,52 @@ impl Exchange {
     }
 
     /// The upstream's first event (or the head of a JSON answer) is there. From now on the session is at home with this
-    /// account, whose prompt cache is warm, even if the client leaves before the end.
+    /// account, whose prompt cache is warm, even if the client leaves before the end; and a pause is over.
     pub fn first_event(&mut self) {
         self.record
             .first_event_us
             .get_or_insert(self.timeline.elapsed_us());
-        let (Some(lease), Some((session, hold))) = (&self.lease, &mut self.session) else {
+        let Some(lease) = &mut self.lease else {
             return;
         };
-        let now_ms = self.worker.streams.now_ms();
-        if session.view.load().preferred(now_ms) != Some(lease.account.id) {
+        if lease.trial.take().is_some() {
+            lease.account.handle.tell(AccountTell::Recovered {
+                auth: lease.auth,
+                model: self.record.model.clone(),
+            });
+        }
+        let Some((session, hold)) = &mut self.session else {
+            return;
+        };
+        let gateway = &self.worker.gateway;
+        let (id, unix_ms) = (lease.account.id, gateway.directory.clock().now().unix_ms);
+        let view = **session.view.load();
+        let home = view.preferred(unix_ms);
+        if home.is_some_and(|home| home != id) {
+            self.record.moved_tokens = Some(session.cached_tokens());
+            session.set_cached_tokens(0);
+        }
+        if view.must_tell(id, self.affinity_ttl_ms, unix_ms) {
             session.handle.tell(SessionTell::Placed {
-                account: lease.account.id,
+                account: id,
+                cached_tokens: session.cached_tokens(),
                 hold: hold.take(),
             });
+        }
+    }
+
+    /// The usage is known: what it cost, and what the session has cached with the account.
+    pub fn priced(&mut self) {
+        let record = &mut self.record;
+        if record.usage.is_zero() {
+            return;
+        }
+        let plan = self.worker.gateway.plan.load();
+        let model = record.model.as_deref().unwrap_or_default();
+        record.cost_micro_usd = plan.prices.cost(model, &record.usage).micro_usd;
+        if let Some((session, _)) = &self.session {
+            let used = &record.usage;
+            session.set_cached_tokens(used.cache_read + used.cache_write_5m + used.cache_write_1h);
         }
     }
 

@@ -8,7 +8,10 @@ use actix_web::http::header::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use troupe_core::account::Verdict;
-use troupe_upstream::{AnswerBody, BodyError, ConnectFault, Facts, Retry, SendError};
+use troupe_upstream::web::WebFault;
+use troupe_upstream::{
+    AnswerBody, BodyError, ConnectFault, Facts, Retry, SendError, retryable,
+};
 
 use super::attempt::Answered;
 use crate::error::Problem;
@@ -67,6 +70,10 @@ pub enum Failure {
     Send(SendError),
     /// The account's address or headers make no request.
     Misconfigured(String),
+    /// Its token was refused, and the endpoint that gives new ones could not be asked.
+    NotRenewed,
+    /// The web surface could not serve.
+    Web(Box<WebFault>),
     /// The gateway itself.
     Own(Problem),
 }
@@ -81,7 +88,9 @@ impl Failure {
             Self::Send(
                 SendError::Connect(_) | SendError::Tls(_) | SendError::InvalidResponse(_),
             )
-            | Self::CutBeforeEvent(_) => Verdict::Platform,
+            | Self::CutBeforeEvent(_)
+            | Self::NotRenewed => Verdict::Platform,
+            Self::Web(fault) => fault.verdict.clone(),
             Self::Send(_) | Self::Own(_) | Self::Misconfigured(_) => Verdict::Unknown,
         }
     }
@@ -94,7 +103,8 @@ impl Failure {
             Self::CutError { .. } => Retry::NextAccountAfterPause,
             Self::CutBeforeEvent(_) => Retry::NextAccountOnce,
             Self::Send(error) => error.retry(),
-            Self::Misconfigured(_) => Retry::NextAccount,
+            Self::Misconfigured(_) | Self::NotRenewed => Retry::NextAccount,
+            Self::Web(fault) => retryable(&fault.verdict),
             Self::Own(_) => Retry::Never,
         }
     }
@@ -113,6 +123,8 @@ impl Failure {
             }
             Self::Send(error) => error.to_string(),
             Self::Misconfigured(error) => format!("account is misconfigured: {error}"),
+            Self::NotRenewed => "the token was refused and could not be renewed".to_owned(),
+            Self::Web(fault) => fault.message.clone(),
             Self::Own(problem) => problem.message().into_owned(),
         })
     }
@@ -153,8 +165,35 @@ impl Failure {
                 why: format!("the account is misconfigured: {error}"),
                 retry_after_s: None,
             }),
+            Self::NotRenewed => Err(nobody.unwrap_or_else(|| Problem::NoAccount {
+                why: "its token was refused and could not be renewed".into(),
+                retry_after_s: Some(5),
+            })),
+            Self::Web(fault) => web_problem(*fault, nobody),
             Self::Own(problem) => Err(problem),
         }
+    }
+}
+
+/// The web surface's fault as the client is told: its own words where the request or the platform is at fault.
+fn web_problem(fault: WebFault, nobody: Option<Problem>) -> Result<Answered, Problem> {
+    match fault.verdict {
+        Verdict::RequestFault | Verdict::NoModel | Verdict::Overloaded => {
+            Err(Problem::Web {
+                status: StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_GATEWAY),
+                kind: fault.kind,
+                message: fault.message,
+            })
+        }
+        Verdict::Throttled { for_ms, .. } => Err(nobody.unwrap_or(Problem::Throttled {
+            for_ms: for_ms.unwrap_or(30_000),
+        })),
+        Verdict::Platform | Verdict::Success => Err(Problem::Unreachable(fault.message)),
+        Verdict::Unknown => Err(Problem::TimedOut("first event")),
+        _ => Err(nobody.unwrap_or_else(|| Problem::NoAccount {
+            why: "the web session that was tried cannot serve".into(),
+            retry_after_s: None,
+        })),
     }
 }
 

@@ -10,6 +10,7 @@ use troupe_actors::directory::Inactive;
 use troupe_actors::key::KeyEntry;
 use troupe_core::AskError;
 use troupe_core::key::{KeyAsk, KeyRecord, KeyReply, Refusal};
+use troupe_storage::crypt::plain_hash;
 
 use super::exchange::{Exchange, Seat};
 use crate::error::Problem;
@@ -19,18 +20,57 @@ use crate::plan::Plan;
 /// How often a gate that closes under a request is looked up again.
 const LOOK_UPS: usize = 8;
 
+/// Header of the gateway key where the usual ones carry the caller's own upstream credential.
+pub const OWN_KEY: &str = "x-troupe-key";
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub entry: Arc<KeyEntry>,
+    /// The request carries the caller's own upstream credential, and goes there with it.
+    pub own: bool,
+}
+
 /// The key that a request's headers name.
 ///
 /// # Errors
-/// 401 of every kind.
-pub fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Arc<KeyEntry>, Problem> {
-    let secret = credential(headers)?;
-    let entry = gateway
-        .directory
-        .key(&gateway.hasher.hash(secret))
-        .ok_or(Problem::Credential("invalid gateway key".into()))?;
+/// 401 of every kind; 400 for an upstream credential that this gateway does not pass through.
+pub fn identify(gateway: &Gateway, headers: &HeaderMap, plan: &Plan) -> Result<Caller, Problem> {
+    let usual = credential(headers);
+    let (secret, own) = match headers.get(OWN_KEY) {
+        None => (usual?, false),
+        Some(key) => (key.as_bytes().trim_ascii(), has_credential(headers)),
+    };
+    let entry = known(gateway, secret)?;
     usable(gateway, &entry.record())?;
+    match (headers.contains_key(OWN_KEY), own, &plan.passthrough) {
+        (true, true, None) => Err(Problem::NotAllowed(
+            "this gateway does not pass callers' own upstream credentials through; send the gateway key alone"
+                .into(),
+        )),
+        (true, false, Some(_)) => Err(Problem::Credential(
+            "the upstream credential that is to be passed through is missing".into(),
+        )),
+        _ => Ok(Caller { entry, own }),
+    }
+}
+
+fn known(gateway: &Gateway, secret: &[u8]) -> Result<Arc<KeyEntry>, Problem> {
+    let directory = &gateway.directory;
+    if let Some(entry) = directory.key(&gateway.hasher.hash(secret)) {
+        return Ok(entry);
+    }
+    let foreign = directory
+        .has_foreign_keys()
+        .then(|| directory.foreign_key(&plain_hash(secret)))
+        .flatten();
+    let entry = foreign.ok_or(Problem::Credential("invalid gateway key".into()))?;
+    gateway.upgrade_key(entry.record().id, secret);
     Ok(entry)
+}
+
+fn has_credential(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-api-key") || headers.contains_key(AUTHORIZATION)
 }
 
 fn usable(gateway: &Gateway, record: &KeyRecord) -> Result<(), Problem> {

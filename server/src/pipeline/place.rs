@@ -6,10 +6,12 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use actix_web::http::header::HeaderMap;
+use smallvec::SmallVec;
 use troupe_core::{AccountId, KeyId, SessionKey};
 use troupe_wire::body::RequestPeek;
 
 use super::exchange::Exchange;
+use crate::plan::Plan;
 
 /// The session's key, if the request has a session.
 #[must_use]
@@ -49,15 +51,37 @@ fn session_part(user_id: &str) -> Option<&str> {
 }
 
 /// Attends the session (its actor is started on first use) and returns the account it prefers.
-pub fn attend(exchange: &mut Exchange, session: SessionKey) -> Option<AccountId> {
+pub fn attend(exchange: &mut Exchange, plan: &Plan, session: SessionKey) -> Option<AccountId> {
     exchange.record.session = Some(session.session);
+    if !plan.affinity {
+        return None;
+    }
+    let ttl_ms = plan.affinity_ttl_ms;
     let directory = &exchange.worker.gateway.directory;
     let active = directory.session(session)?;
-    let now_ms = directory.clock().now().mono_ms;
-    let hold = active.entry.enter(now_ms)?;
-    let preferred = active.view.load().preferred(now_ms);
-    exchange.attend(active, hold);
+    let now = directory.clock().now();
+    let hold = active.entry.enter(now.mono_ms)?;
+    let preferred = active.view.load().preferred(now.unix_ms);
+    exchange.attend(active, hold, ttl_ms);
     preferred
+}
+
+/// A hash of the set of betas that a request asks for, 0 for none: what one set makes fail says nothing of another.
+#[must_use]
+pub fn betas(headers: &HeaderMap) -> u64 {
+    let mut names: SmallVec<[&[u8]; 8]> = headers
+        .get_all("anthropic-beta")
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| !name.is_empty())
+        .collect();
+    if names.is_empty() {
+        return 0;
+    }
+    names.sort_unstable();
+    let mut hasher = DefaultHasher::new();
+    names.hash(&mut hasher);
+    hasher.finish().max(1)
 }
 
 #[cfg(test)]

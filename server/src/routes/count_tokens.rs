@@ -7,16 +7,17 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use troupe_wire::error::read_error;
+use troupe_wire::estimate::request_tokens;
 
 use super::{Call, messages};
 use crate::error::Problem;
 use crate::pipeline::attempt::{self, Answered, Ask, AskBody};
 use crate::pipeline::failure::Whole;
-use crate::pipeline::{answer, key, owner};
+use crate::pipeline::{answer, key};
 
 const ESTIMATED: HeaderName = HeaderName::from_static("x-troupe-estimated");
-/// A token is about this many bytes of JSON.
-const BYTES_PER_TOKEN: usize = 4;
+/// A token is about this many bytes of JSON, where nothing better can be said.
+const BYTES_PER_TOKEN: u64 = 4;
 
 /// Not counted against the key, never blocked by its limits.
 pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
@@ -24,19 +25,19 @@ pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
         Ok(read) => read,
         Err(problem) => return call.fail(&problem),
     };
-    let length = body.len();
+    let original = body.original().clone();
     match counted(&mut call, &peek, body).await {
         Ok(Answered::Open(opened)) => {
             answer::relay(call.exchange, *opened, &call.plan, call.request)
         }
-        Ok(Answered::Whole(whole)) if cannot_count(&whole) => estimated(call, length),
+        Ok(Answered::Whole(whole)) if cannot_count(&whole) => estimated(call, &original),
         Ok(Answered::Whole(whole)) => answer::relay_whole(&mut call.exchange, *whole),
         Err(
             Problem::NoAccount { .. }
             | Problem::Throttled { .. }
             | Problem::Unreachable(_)
             | Problem::TimedOut(_),
-        ) => estimated(call, length),
+        ) => estimated(call, &original),
         Err(problem) => call.fail(&problem),
     }
 }
@@ -57,8 +58,8 @@ async fn counted(
 ) -> Result<Answered, Problem> {
     let entry = Arc::clone(&call.entry);
     key::sit(&mut call.exchange, &entry, &call.plan, false).await?;
-    let ids = peek.resources.iter().map(|r| r.id.as_str());
-    let bound = owner::account_of(&call.exchange, &entry, ids).await?;
+    let bound = messages::owner_of(call, peek).await?;
+    let record = Arc::clone(&entry.record());
     let model = call.exchange.record.model.clone();
     let mut ask = Ask {
         method: Method::POST,
@@ -67,14 +68,19 @@ async fn counted(
         stream: false,
         body: AskBody::Message { body, peek },
         model: model.as_deref(),
+        is_message: false,
         preferred: None,
         bound,
+        binding: &record.binding,
+        own: call.own,
+        paused: None,
     };
     attempt::run(&mut call.exchange, &mut ask, &call.plan).await
 }
 
-fn estimated(mut call: Call<'_>, length: usize) -> HttpResponse {
-    let tokens = length.div_ceil(BYTES_PER_TOKEN).max(1);
+fn estimated(mut call: Call<'_>, body: &[u8]) -> HttpResponse {
+    let by_length = || (body.len() as u64).div_ceil(BYTES_PER_TOKEN).max(1);
+    let tokens = request_tokens(body).unwrap_or_else(by_length);
     let body = format!("{{\"input_tokens\":{tokens}}}");
     let mut response = answer::whole(&mut call.exchange, StatusCode::OK, "application/json", body);
     response

@@ -10,7 +10,7 @@ use troupe_wire::patch;
 use super::Call;
 use crate::error::Problem;
 use crate::pipeline::attempt::{self, Answered, Ask, AskBody};
-use crate::pipeline::{answer, body, key, owner, place};
+use crate::pipeline::{answer, body, key, owner, place, web};
 
 /// Reads, admits, places, tries, relays.
 pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
@@ -28,10 +28,20 @@ async fn admitted(call: &mut Call<'_>) -> Result<Answered, Problem> {
     let entry = Arc::clone(&call.entry);
     call.exchange.record.stream = peek.stream;
     key::sit(&mut call.exchange, &entry, &call.plan, true).await?;
-    let ids = peek.resources.iter().map(|r| r.id.as_str());
-    let bound = owner::account_of(&call.exchange, &entry, ids).await?;
-    let session = place::session_key(entry.record().id, call.request.headers(), Some(&peek));
-    let preferred = session.and_then(|session| place::attend(&mut call.exchange, session));
+    let bound = owner_of(call, &peek).await?;
+    let record = Arc::clone(&entry.record());
+    let session = place::session_key(record.id, call.request.headers(), Some(&peek));
+    let session = session.filter(|_| !call.own);
+    let plan = Arc::clone(&call.plan);
+    let mut preferred =
+        session.and_then(|session| place::attend(&mut call.exchange, &plan, session));
+    let paused = match &call.plan.web {
+        Some(_) if !call.own => web::paused(&call.exchange, record.id, body.original()).await,
+        _ => None,
+    };
+    if let Some(paused) = &paused {
+        preferred = Some(paused.account);
+    }
     let model = call.exchange.record.model.clone();
     let mut ask = Ask {
         method: Method::POST,
@@ -40,10 +50,26 @@ async fn admitted(call: &mut Call<'_>) -> Result<Answered, Problem> {
         stream: peek.stream,
         body: AskBody::Message { body, peek: &peek },
         model: model.as_deref(),
+        is_message: true,
         preferred,
         bound,
+        binding: &record.binding,
+        own: call.own,
+        paused,
     };
     attempt::run(&mut call.exchange, &mut ask, &call.plan).await
+}
+
+/// The account whose resources the body names. Those of a caller's own credential are between it and the upstream.
+pub(super) async fn owner_of(
+    call: &Call<'_>,
+    peek: &RequestPeek,
+) -> Result<Option<troupe_core::AccountId>, Problem> {
+    if call.own {
+        return Ok(None);
+    }
+    let ids = peek.resources.iter().map(|r| r.id.as_str());
+    owner::account_of(&call.exchange, &call.entry, ids).await
 }
 
 /// Reads a Messages body: what the gateway acts on, and the bytes with the model's alias patched.
@@ -74,6 +100,13 @@ pub(super) async fn read(
             target.as_str()
         }
     };
+    let rules = &call.entry.record().rules;
+    if !(rules.permits(&peek.model) || rules.permits(model)) {
+        return Err(Problem::NotAllowed(format!(
+            "this key may not use the model {}",
+            peek.model
+        )));
+    }
     call.exchange.record.model = Some(model.into());
     Ok((peek, body, permit))
 }

@@ -51,12 +51,14 @@ pub(super) async fn one(mut call: Call<'_>) -> HttpResponse {
 fn known(call: &Call<'_>) -> Vec<Model> {
     let mut models = call.plan.models.clone();
     for account in call.exchange.worker.gateway.directory.accounts().iter() {
-        for name in account.view.load().models.keys() {
+        for name in account.view.load().record.models.keys() {
             if !models.iter().any(|m| m.id == *name) {
                 models.push(Model::new(name, name, "1970-01-01T00:00:00Z"));
             }
         }
     }
+    let rules = &call.entry.record().rules;
+    models.retain(|model| rules.permits(&model.id));
     models
 }
 

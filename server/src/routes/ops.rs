@@ -10,6 +10,8 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use troupe_admin_api::{CheckState, Health, Readiness, ReadyState};
 
+use troupe_core::account::Want;
+
 use crate::error::Problem;
 use crate::gateway::{Gateway, Phase};
 use crate::pipeline::{Exchange, answer};
@@ -87,10 +89,15 @@ pub fn readiness(gateway: &Gateway) -> (StatusCode, Readiness) {
 
 fn accounts_state(gateway: &Gateway) -> CheckState {
     let accounts = gateway.directory.accounts();
-    let now_ms = gateway.directory.clock().now().unix_ms;
+    let want = Want {
+        is_message: true,
+        web: gateway.plan.load().web.is_some(),
+        unix_ms: gateway.directory.clock().now().unix_ms,
+        ..Want::default()
+    };
     match accounts
         .iter()
-        .filter(|a| a.view.load().available(None, now_ms).is_ok())
+        .filter(|a| a.view.load().fit(&want).is_ok())
         .count()
     {
         0 => CheckState::Failed,

@@ -48,8 +48,12 @@ async fn relayed(call: &mut Call<'_>) -> Result<(Answered, bool), Problem> {
     allowed(call).map_err(|refusal| call.size_first(refusal))?;
     let entry = Arc::clone(&call.entry);
     key::sit(&mut call.exchange, &entry, &call.plan, true).await?;
-    let bound = bound(call).await?;
+    let bound = match call.own {
+        true => None,
+        false => bound(call).await?,
+    };
     let (body, bound, _permit) = read_body(call, bound).await?;
+    let record = Arc::clone(&entry.record());
     let makes = call.request.method() == Method::POST;
     let mut ask = Ask {
         method: call.request.method().clone(),
@@ -57,13 +61,17 @@ async fn relayed(call: &mut Call<'_>) -> Result<(Answered, bool), Problem> {
         headers: call.request.headers(),
         body,
         model: None,
+        is_message: false,
         preferred: None,
         bound,
+        binding: &record.binding,
         stream: false,
+        own: call.own,
+        paused: None,
     };
     let answered = attempt::run(&mut call.exchange, &mut ask, &call.plan).await?;
     let json = matches!(&answered, Answered::Open(opened) if opened.events.is_none() && is_json(opened.answer.facts.content_type.as_ref()));
-    Ok((answered, makes && json))
+    Ok((answered, makes && json && !call.own))
 }
 
 fn allowed(call: &Call<'_>) -> Result<(), Problem> {
@@ -178,7 +186,7 @@ async fn read_body(
 
 /// Reads the answer that made a resource, stores whose it is, and only then shows it.
 async fn owned(mut call: Call<'_>, opened: Opened) -> HttpResponse {
-    let account = call.exchange.account().map(|account| account.id);
+    let account = call.exchange.leased().map(|lease| lease.account.id);
     let answer = opened.answer;
     let read = tokio::time::timeout(call.plan.silence.response, whole_body(answer.body));
     let body = match read.await.unwrap_or(Err(Problem::TimedOut("answer"))) {

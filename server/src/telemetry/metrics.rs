@@ -4,7 +4,7 @@
 //! known model or `other`, accounts are few.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -30,7 +30,8 @@ struct Cached {
     requests: HashMap<(Route, u16, Outcome), Counter>,
     durations: HashMap<Route, [Histogram; 2]>,
     tokens: HashMap<String, [Counter; 4]>,
-    upstream: HashMap<(std::sync::Arc<str>, u16), Counter>,
+    upstream: HashMap<(Arc<str>, u16), Counter>,
+    upstream_took: HashMap<Arc<str>, Histogram>,
     first_event: Option<Histogram>,
 }
 
@@ -134,6 +135,16 @@ impl Cached {
             });
             counted.increment(1);
         }
+        if let (Some(account), true) = (&row.account_name, row.upstream_status.is_some()) {
+            let took = self.upstream_took.entry(account.clone()).or_insert_with(|| {
+                histogram!("troupe_upstream_duration_seconds", "account" => account.to_string())
+            });
+            took.record(seconds(row.duration_us.saturating_sub(row.gateway_us)));
+        }
+        if let Some(tokens) = row.moved_tokens {
+            counter!("troupe_session_moves_total").increment(1);
+            counter!("troupe_session_moved_tokens_total").increment(tokens);
+        }
         if row.attempts > 1 {
             counter!("troupe_retries_total", "reason" => "failover")
                 .increment(u64::from(row.attempts) - 1);
@@ -190,6 +201,27 @@ fn describe() {
     describe_counter!(
         "troupe_upstream_requests_total",
         "Final upstream answers, by account and status."
+    );
+    describe_histogram!(
+        "troupe_upstream_duration_seconds",
+        Unit::Seconds,
+        "Time that requests spent with their account's upstream."
+    );
+    describe_counter!(
+        "troupe_session_moves_total",
+        "Sessions that went to another account than the one that had them cached."
+    );
+    describe_counter!(
+        "troupe_session_moved_tokens_total",
+        "Tokens that were cached with the account a session left."
+    );
+    describe_counter!(
+        "troupe_token_refresh_total",
+        "Renewals of accounts' tokens, by outcome."
+    );
+    describe_gauge!(
+        "troupe_account_utilization",
+        "Share used of an account's window, as its upstream says."
     );
     describe_counter!("troupe_retries_total", "Attempts beyond a request's first.");
     describe_counter!(

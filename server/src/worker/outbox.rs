@@ -32,6 +32,7 @@ struct Inner {
     gateway: Arc<Gateway>,
     rows: RefCell<Vec<RequestRecord>>,
     settled: RefCell<Vec<(Arc<ActiveKey>, Settlement)>>,
+    reports: RefCell<Vec<(Arc<ActiveAccount>, Report)>>,
     scheduled: Cell<bool>,
 }
 
@@ -43,6 +44,7 @@ impl Outbox {
                 gateway,
                 rows: RefCell::default(),
                 settled: RefCell::default(),
+                reports: RefCell::default(),
                 scheduled: Cell::new(false),
             }),
         }
@@ -68,14 +70,14 @@ impl Outbox {
     }
 
     /// What an attempt told about an account.
-    pub fn report(&self, account: &ActiveAccount, report: Report) {
-        let quiet = match report.verdict {
-            Verdict::RequestFault | Verdict::Unknown => true,
-            // Good news matters only to an account that had bad ones.
-            Verdict::Success => account.view.load().cooldowns.is_empty(),
-            _ => false,
-        };
-        if !quiet {
+    pub fn report(&self, account: Arc<ActiveAccount>, report: Report) {
+        if matches!(
+            report.verdict,
+            Verdict::Success | Verdict::RequestFault | Verdict::Unknown
+        ) {
+            self.inner.reports.borrow_mut().push((account, report));
+            self.schedule();
+        } else {
             account.handle.tell(AccountTell::Reports(vec![report]));
         }
     }
@@ -101,15 +103,11 @@ impl Drop for Outbox {
 
 impl Inner {
     fn flush(&self) {
-        let mut settled = self.settled.take();
-        while let Some((key, settlement)) = settled.pop() {
-            let mut batch = vec![settlement];
-            batch.extend(
-                settled
-                    .extract_if(.., |(other, _)| Arc::ptr_eq(other, &key))
-                    .map(|(_, s)| s),
-            );
+        for (key, batch) in grouped(self.settled.take()) {
             key.handle.tell(KeyTell::Settle(batch));
+        }
+        for (account, batch) in grouped(self.reports.take()) {
+            account.handle.tell(AccountTell::Reports(batch));
         }
         let rows = self.rows.take();
         if !rows.is_empty() {
@@ -121,4 +119,18 @@ impl Inner {
                 .tell(RecorderTell::Rows(rows));
         }
     }
+}
+
+/// Entries by the one they are for; of each, in order.
+fn grouped<T, U>(mut entries: Vec<(Arc<T>, U)>) -> Vec<(Arc<T>, Vec<U>)> {
+    let mut groups = Vec::new();
+    while let Some((first, _)) = entries.first() {
+        let to = Arc::clone(first);
+        let batch = entries
+            .extract_if(.., |(other, _)| Arc::ptr_eq(other, &to))
+            .map(|(_, entry)| entry)
+            .collect();
+        groups.push((to, batch));
+    }
+    groups
 }

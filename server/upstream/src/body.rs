@@ -46,8 +46,12 @@ impl fmt::Debug for Body {
 /// The body of an answer, decoded when it came encoded.
 pub struct AnswerBody(Inner);
 
+/// The chunks of an answer that is made here, in order.
+pub type AnswerStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>>>>;
+
 enum Inner {
     Empty,
+    Made(AnswerStream),
     Plain(Incoming),
     Decoded(Box<Decoder<Incoming>>),
 }
@@ -55,6 +59,12 @@ enum Inner {
 // === impl AnswerBody ===
 
 impl AnswerBody {
+    /// An answer that no connection of the data path carries.
+    #[must_use]
+    pub fn from_stream(stream: AnswerStream) -> Self {
+        Self(Inner::Made(stream))
+    }
+
     pub(crate) fn empty() -> Self {
         Self(Inner::Empty)
     }
@@ -87,6 +97,7 @@ impl fmt::Debug for AnswerBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Inner::Empty => "Empty",
+            Inner::Made(_) => "Made",
             Inner::Plain(_) => "Plain",
             Inner::Decoded(_) => "Decoded",
         })
@@ -99,6 +110,7 @@ impl Stream for AnswerBody {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let item = match &mut self.0 {
             Inner::Empty => return Poll::Ready(None),
+            Inner::Made(stream) => return stream.as_mut().poll_next(cx),
             Inner::Plain(body) => ready!(Pin::new(body).poll_next(cx)),
             Inner::Decoded(body) => ready!(Pin::new(body.as_mut()).poll_next(cx)),
         };

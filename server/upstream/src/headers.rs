@@ -14,6 +14,15 @@ use crate::{
     facts::{Coding, Facts},
 };
 
+/// Whose the credential is that a request goes up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// An account of the pool: its limits and its organisation are nobody else's business.
+    Account,
+    /// The caller: what the upstream says of its limits is for it.
+    Caller,
+}
+
 /// An account's own headers, its credential the last; made once for each credential.
 #[derive(Clone)]
 pub struct AccountHeaders(Vec<(HeaderName, HeaderValue)>);
@@ -34,6 +43,24 @@ pub enum AccountHeadersError {
 // === impl AccountHeaders ===
 
 impl AccountHeaders {
+    /// The caller's own credential, as it came.
+    #[must_use]
+    pub fn of_caller(client: &HeaderMap) -> Self {
+        let own = [X_API_KEY, header::AUTHORIZATION];
+        let given = own.into_iter().filter_map(|name| {
+            let mut value = client.get(&name)?.clone();
+            value.set_sensitive(true);
+            Some((name, value))
+        });
+        Self(given.collect())
+    }
+
+    /// Neither headers nor a credential.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
     pub fn new(
         auth: AuthScheme,
         secret: &str,
@@ -99,13 +126,14 @@ pub fn up(client: &HeaderMap, account: &AccountHeaders) -> HeaderMap {
 
 /// Takes from an answer's headers what must not come down, and notes what they say. `now_ms` since the Unix epoch.
 #[must_use]
-pub fn down(headers: &mut HeaderMap, now_ms: u64) -> Facts {
+pub fn down(headers: &mut HeaderMap, owner: Owner, now_ms: u64) -> Facts {
     let mut facts = Facts::default();
     let named = Named::of(headers);
     headers.retain(|name, value| {
         let name_text = name.as_str();
         facts.note(name, value, now_ms);
-        comes_down(name_text) && !named.has(name_text)
+        let is_told = comes_down(name_text) || (owner == Owner::Caller && is_limit(name_text));
+        is_told && !named.has(name_text)
     });
     if facts.coding != Coding::Identity {
         facts.content_length = None;
@@ -170,6 +198,11 @@ fn comes_down(name: &str) -> bool {
                 || name.starts_with("proxy-"))
         }
     }
+}
+
+/// What an upstream says of the credential's own limits.
+fn is_limit(name: &str) -> bool {
+    name.starts_with("anthropic-ratelimit-") || name == "anthropic-organization-id"
 }
 
 /// The names that `connection` headers list. Nearly always none: then nothing is allocated.

@@ -28,7 +28,7 @@ pub mod web;
 mod wording;
 
 pub use base_url::{BaseUrl, BaseUrlError, Target};
-pub use body::{AnswerBody, Body};
+pub use body::{AnswerBody, AnswerStream, Body};
 pub use breaker::{Breaker, Breakers, OpenUntil, Outcome, Permit};
 pub use classify::{Retry, classify, is_relayable, retryable};
 pub use client::UpstreamClient;

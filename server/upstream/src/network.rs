@@ -78,6 +78,7 @@ struct Inner {
     /// Made when the first certificate is to be verified.
     tls: OnceLock<Arc<ClientConfig>>,
     control: OnceLock<reqwest::Client>,
+    stream: OnceLock<reqwest::Client>,
 }
 
 // === impl Network ===
@@ -100,6 +101,7 @@ impl Network {
             ca,
             tls: OnceLock::new(),
             control: OnceLock::new(),
+            stream: OnceLock::new(),
         }))))
     }
 

@@ -39,6 +39,7 @@ pub struct UpstreamRequest {
     pub body: Body,
     /// How the account reaches its upstream.
     pub network: Network,
+    pub owner: headers::Owner,
 }
 
 /// What came: the head already filtered for the client, the body as it arrives.
@@ -63,6 +64,7 @@ pub async fn send(
         headers,
         body,
         network,
+        owner,
     } = request;
     let shared = client.shared();
     let secure = uri.scheme_str() == Some("https");
@@ -101,7 +103,7 @@ pub async fn send(
     };
     let (status, framing) = (head.status, framing(&head, method == Method::HEAD)?);
     let mut headers = head.headers;
-    let facts = headers::down(&mut headers, now_ms());
+    let facts = headers::down(&mut headers, owner, now_ms());
     let body = body_of(route, framing, first, &facts)?;
     Ok(UpstreamAnswer {
         status,

@@ -280,6 +280,7 @@ impl State {
             Kind::Events { usage, .. } => observe::stream_usage(usage, record),
             Kind::Plain { usage } => usage.finish(record),
         }
+        self.exchange.priced();
         self.exchange.release(verdict);
     }
 

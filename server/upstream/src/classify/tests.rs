@@ -13,7 +13,7 @@ fn facts(pairs: &[(&'static str, &'static str)]) -> Facts {
             HeaderValue::from_static(value),
         );
     }
-    headers::down(&mut map, NOW_MS)
+    headers::down(&mut map, headers::Owner::Account, NOW_MS)
 }
 
 fn error(message: &str, code: Option<&str>) -> Vec<u8> {

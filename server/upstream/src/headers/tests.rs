@@ -175,7 +175,7 @@ fn what_must_not_come_down() {
         ("via", "1.1 a"),
         ("via", "1.1 b"),
     ]);
-    let facts = down(&mut answer, 0);
+    let facts = down(&mut answer, Owner::Account, 0);
     let mut names: Vec<_> = answer.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     let kept = [
@@ -213,7 +213,7 @@ fn codings_are_noted() {
             .collect();
         let mut answer = map(&pairs);
         answer.append(header::CONTENT_LENGTH, HeaderValue::from_static("9"));
-        let facts = down(&mut answer, 0);
+        let facts = down(&mut answer, Owner::Account, 0);
         assert_eq!(facts.coding, coding, "{values:?}");
         assert_eq!(facts.content_length.is_some(), coding == Coding::Identity);
         assert!(answer.is_empty());

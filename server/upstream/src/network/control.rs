@@ -31,30 +31,48 @@ impl Network {
     pub fn control_client(&self) -> Result<Client, String> {
         static DIRECT: OnceLock<Client> = OnceLock::new();
         let kept = self.0.as_ref().map_or(&DIRECT, |own| &own.control);
+        self.kept(kept, Some(TIMEOUT))
+    }
+
+    fn kept(&self, kept: &OnceLock<Client>, limit: Option<Duration>) -> Result<Client, String> {
         if let Some(client) = kept.get() {
             return Ok(client.clone());
         }
         let tls = match self.roots() {
             Ok(roots) => tls::control_plane(roots),
             // Plain http needs no roots; such a client is not kept, as installing roots mends it.
-            Err(TlsSetupError::NoRoots) => return self.client(tls::without_roots()),
+            Err(TlsSetupError::NoRoots) => return self.client(tls::without_roots(), limit),
             Err(err) => Err(err),
         };
-        let client = self.client(tls)?;
+        let client = self.client(tls, limit)?;
         Ok(kept.get_or_init(|| client).clone())
     }
 
-    fn client(&self, tls: Result<rustls::ClientConfig, TlsSetupError>) -> Result<Client, String> {
+    /// As [`Self::control_client`], without a limit on the whole: for answers that last as long as they are read.
+    pub fn stream_client(&self) -> Result<Client, String> {
+        static DIRECT: OnceLock<Client> = OnceLock::new();
+        let kept = self.0.as_ref().map_or(&DIRECT, |own| &own.stream);
+        self.kept(kept, None)
+    }
+
+    fn client(
+        &self,
+        tls: Result<rustls::ClientConfig, TlsSetupError>,
+        limit: Option<Duration>,
+    ) -> Result<Client, String> {
         let tls = tls.map_err(|err| err.to_string())?;
         let builder = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
-            .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_max_idle_per_host(0)
             .user_agent(USER_AGENT)
             .dns_resolver(Names)
             .tls_backend_preconfigured(tls);
+        let builder = match limit {
+            Some(limit) => builder.timeout(limit),
+            None => builder,
+        };
         let builder = match self.proxy() {
             None => builder,
             Some(proxy) => {

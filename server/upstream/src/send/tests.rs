@@ -36,6 +36,7 @@ fn request(base: &str, method: Method, body: Body) -> UpstreamRequest {
         headers: HeaderMap::new(),
         body,
         network: Network::direct(),
+        owner: crate::headers::Owner::Account,
     }
 }
 

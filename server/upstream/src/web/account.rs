@@ -14,6 +14,8 @@ pub struct WebAccount {
     pub cookie: SecretString,
     /// As learnt by an earlier call; asked for when absent.
     pub organization: Option<Organization>,
+    /// The id of the one that is to be used, of several; else the most able is.
+    pub wanted: Option<String>,
     /// Further headers of the account's settings; they replace the adapter's own of the same name.
     pub headers: BTreeMap<String, String>,
 }

@@ -57,7 +57,7 @@ pub async fn authorize(
     path(account, request, "0")?;
     let organization = match account.organization.clone() {
         Some(known) => known,
-        None => organization::find(&surface, &limits).await?,
+        None => organization::find(&surface, account.wanted.as_deref(), &limits).await?,
     };
     let body = json!({
         "response_type": "code",
@@ -159,6 +159,7 @@ mod tests {
             base: BaseUrl::parse("https://h.example").unwrap(),
             cookie: SecretString::from("k"),
             organization: None,
+            wanted: None,
             headers: BTreeMap::new(),
         };
         for (url, below) in [

@@ -82,7 +82,7 @@ pub async fn open(
     let surface = Arc::new(Surface::new(http, account)?);
     let (organization, is_learnt) = match account.organization.clone() {
         Some(known) => (known, false),
-        None => (organization::find(&surface, limits).await?, true),
+        None => (organization::find(&surface, account.wanted.as_deref(), limits).await?, true),
     };
     let thinking = ask.thinking && organization.paid;
     let conversation = Conversation::create(

@@ -19,13 +19,21 @@ struct Listed {
 }
 
 /// Asks for the list and chooses.
-pub(super) async fn find(surface: &Surface, limits: &WebLimits) -> Result<Organization, WebFault> {
+pub(super) async fn find(
+    surface: &Surface,
+    wanted: Option<&str>,
+    limits: &WebLimits,
+) -> Result<Organization, WebFault> {
     let request = surface.request(Method::GET, "/api/organizations");
     let listed: Vec<Listed> = surface
         .json(Call::Organizations, request, limits.call())
         .await?;
-    choose(listed).ok_or_else(|| {
-        let reason = "no organization of the account can chat".to_owned();
+    choose(listed, wanted).ok_or_else(|| {
+        let reason = match wanted {
+            Some(_) => "the account's organization is not there, or cannot chat",
+            None => "no organization of the account can chat",
+        };
+        let reason = reason.to_owned();
         WebFault::new(
             Verdict::OutOfService {
                 reason: reason.clone(),
@@ -36,10 +44,11 @@ pub(super) async fn find(surface: &Surface, limits: &WebLimits) -> Result<Organi
 }
 
 /// Of equals the first.
-fn choose(listed: Vec<Listed>) -> Option<Organization> {
+fn choose(listed: Vec<Listed>, wanted: Option<&str>) -> Option<Organization> {
     let able = listed
         .into_iter()
-        .filter(|one| is_id(&one.uuid) && one.capabilities.iter().any(|can| can == "chat"));
+        .filter(|one| is_id(&one.uuid) && one.capabilities.iter().any(|can| can == "chat"))
+        .filter(|one| wanted.is_none_or(|wanted| wanted == one.uuid));
     let best = able.rev().max_by_key(|one| one.capabilities.len())?;
     let is_paid = |can: &String| PAID.iter().any(|word| can.contains(word));
     Some(Organization {
@@ -60,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_most_able_that_can_chat_is_chosen() {
-        let all = |list: &str| choose(serde_json::from_str(list).unwrap());
+        let all = |list: &str| choose(serde_json::from_str(list).unwrap(), None);
         let of = |id: &str, paid| {
             let id = id.to_owned();
             Some(Organization { id, paid })

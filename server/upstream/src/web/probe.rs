@@ -11,7 +11,10 @@ use super::{WebAccount, WebLimits, fault::WebFault, organization, surface::Surfa
 pub async fn probe(http: &reqwest::Client, account: &WebAccount) -> Probe {
     let started = Instant::now();
     let found = match Surface::new(http, account) {
-        Ok(surface) => organization::find(&Arc::new(surface), &WebLimits::default()).await,
+        Ok(surface) => {
+            let wanted = account.wanted.as_deref();
+            organization::find(&Arc::new(surface), wanted, &WebLimits::default()).await
+        }
         Err(fault) => Err(fault),
     };
     match found {

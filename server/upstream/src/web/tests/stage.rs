@@ -70,6 +70,7 @@ impl Stage {
             base: BaseUrl::parse(&mock.url()).unwrap(),
             cookie: SecretString::from(key.to_owned()),
             organization: None,
+            wanted: None,
             headers: BTreeMap::new(),
         };
         Self {

@@ -1,0 +1,39 @@
+//! An account's fault is known before the client is: its next request must not meet it again.
+
+use std::time::Duration;
+
+use troupe_core::account::{AccountAsk, Verdict};
+use troupe_core::record::FailedAttempt;
+
+use super::super::exchange::Exchange;
+
+/// How long an answer waits for an account's actor that is busy.
+const KNOWN_WITHIN: Duration = Duration::from_millis(100);
+
+/// Ends a failed attempt; `followed` when another may come after it.
+pub(super) async fn blame(exchange: &mut Exchange, verdict: Verdict, followed: bool) {
+    if followed {
+        remember(exchange);
+    }
+    let is_fault = !matches!(verdict, Verdict::RequestFault | Verdict::Unknown);
+    if !is_fault {
+        return exchange.release(verdict);
+    }
+    if let Some((account, report)) = exchange.end_attempt(verdict) {
+        let noted = account.handle.ask(AccountAsk::Note(report));
+        let _ = tokio::time::timeout(KNOWN_WITHIN, noted).await;
+    }
+}
+
+/// For the row: who was tried before, and how it went.
+fn remember(exchange: &mut Exchange) {
+    let record = &mut exchange.record;
+    if let (Some(account), Some(auth)) = (&record.account_name, record.auth) {
+        record.failed.push(FailedAttempt {
+            account: account.clone(),
+            auth,
+            status: record.upstream_status,
+            error: record.error.clone().unwrap_or_default(),
+        });
+    }
+}
