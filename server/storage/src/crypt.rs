@@ -17,7 +17,7 @@ mod vault;
 
 use troupe_core::port::{MetaStore, StoreError};
 
-pub use hasher::KeyHasher;
+pub use hasher::{KeyHasher, plain_hash};
 pub use master::{KeyFileError, MasterKey, MasterKeys};
 pub use secret::{SecretError, check_brought, check_generated, display_prefix, generate_secret};
 pub use vault::Vault;

@@ -80,6 +80,13 @@ impl KeyHasher {
     }
 }
 
+/// How other gateways hash keys: plain SHA-256, without a pepper.
+#[must_use]
+pub fn plain_hash(secret: &[u8]) -> KeyHash {
+    use sha2::Digest;
+    KeyHash(sha2::Sha256::digest(secret).into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
