@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use troupe_core::AccountId;
-use troupe_core::account::{Account, AccountView};
+use troupe_core::account::{Account, AccountView, Secrets};
 use troupe_core::gate::Slots;
 use troupe_core::standing::Standing;
 
@@ -26,6 +26,8 @@ pub struct ActiveAccount {
     pub view: Arc<ArcSwap<AccountView>>,
     pub slots: Arc<Slots>,
     pub handle: Handle<Account>,
+    /// As they were given last, for a machine that is rebuilt.
+    pub(crate) secrets: Arc<ArcSwap<Secrets>>,
     pub(crate) gone: Arc<std::sync::atomic::AtomicBool>,
 }
 

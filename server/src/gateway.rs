@@ -63,6 +63,12 @@ pub struct Gateway {
     phase: AtomicU8,
 }
 
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
 impl Deref for Gateway {
     type Target = Shared;
 

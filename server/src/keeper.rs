@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dashmap::DashMap;
 use secrecy::SecretString;
 use troupe_core::AccountId;
 use troupe_core::account::{
@@ -40,6 +41,8 @@ pub struct Keeper {
     pub vault: Arc<Vault>,
     pub networks: Arc<Networks>,
     pub member: Member,
+    /// One renewal of an account at a time; bounded by the accounts.
+    flights: DashMap<AccountId, Arc<tokio::sync::Mutex<()>>>,
     /// Generations whose grant this process has presented; bounded by the accounts.
     pub(crate) presented: Mutex<HashMap<AccountId, u64>>,
 }
@@ -58,6 +61,9 @@ impl TokenKeeper for Keeper {
         order: Renewal,
     ) -> Pin<Box<dyn Future<Output = Renewed> + Send + '_>> {
         Box::pin(async move {
+            // A machine that was rebuilt does not know that its predecessor's renewal goes on.
+            let flight = Arc::clone(&self.flights.entry(account.id()).or_default());
+            let _alone = flight.lock().await;
             let outcome = self.run(&account, client_secret, order).await;
             let outcome = outcome.unwrap_or_else(|early| early);
             tell(&account, &outcome);
@@ -79,6 +85,7 @@ impl Keeper {
             vault,
             networks,
             member,
+            flights: DashMap::new(),
             presented: Mutex::default(),
         }
     }

@@ -66,6 +66,7 @@ impl Directory {
                 .filter(|a| !a.is_gone() && !gone.contains(&a.id));
             match running {
                 Some(running) => {
+                    running.secrets.store(Arc::new(seed.secrets.clone()));
                     running
                         .handle
                         .tell(AccountTell::Update(Box::new(AccountUpdate {
@@ -81,13 +82,14 @@ impl Directory {
             }
         }
         self.accounts.store(Arc::new(AccountSet::new(accounts)));
+        self.waiting.room();
     }
 
     fn start_account(self: &Arc<Self>, seed: AccountSeed) -> ActiveAccount {
         let clock = self.tree.clock;
         let slots = Slots::new(seed.record.concurrent);
         let waiting = Arc::clone(&self.waiting);
-        slots.on_every_freed(move || waiting.slot_freed());
+        slots.on_room(move || waiting.room());
         let (id, name): (_, Arc<str>) = (seed.record.id, seed.record.name.as_str().into());
         let gone = Arc::new(AtomicBool::new(false));
         let first = Account::new(
@@ -98,19 +100,21 @@ impl Directory {
             Arc::clone(&slots),
             clock.now(),
         );
+        let secrets = Arc::new(ArcSwap::from_pointee(seed.secrets));
         let first_view = troupe_core::Machine::view(&first);
         let standing = Arc::new(Standing::new(&first_view.standing()));
         let view = Arc::new(ArcSwap::from_pointee(first_view));
         let build = {
             let (slots, view) = (Arc::clone(&slots), Arc::clone(&view));
-            let (mut first, secrets) = (Some(first), seed.secrets);
+            let (mut first, secrets) = (Some(first), Arc::clone(&secrets));
             move || {
                 first
                     .take()
-                    .unwrap_or_else(|| rebuilt(&secrets, &view.load(), &slots, clock.now()))
+                    .unwrap_or_else(|| rebuilt(&secrets.load(), &view.load(), &slots, clock.now()))
             }
         };
         let published = (Arc::clone(&view), Arc::clone(&standing));
+        let opened = Arc::clone(&self.waiting);
         let lost = Arc::clone(&gone);
         let handle = spawn(
             &self.tree,
@@ -119,8 +123,13 @@ impl Directory {
                 name: "account",
                 build: Box::new(build),
                 publish: Box::new(move |view| {
+                    let now_ms = clock.now().unix_ms;
+                    let was_closed = published.1.is_closed(now_ms);
                     published.1.publish(&view.standing());
                     published.0.store(Arc::new(view));
+                    if was_closed && !published.1.is_closed(now_ms) {
+                        opened.room();
+                    }
                 }),
                 effects: Arc::new(AccountEffects {
                     store: Arc::clone(&self.stores.accounts),
@@ -145,6 +154,7 @@ impl Directory {
             view,
             slots,
             handle,
+            secrets,
             gone,
         }
     }
@@ -172,12 +182,7 @@ fn rebuilt(
     });
     Account::new(
         view.record.as_ref().clone(),
-        Secrets {
-            api_key: view.secret_of(troupe_core::account::Auth::ApiKey),
-            web_cookie: view.secret_of(troupe_core::account::Auth::Web),
-            client_secret: secrets.client_secret.clone(),
-            reach: Arc::clone(&view.reach),
-        },
+        secrets.clone(),
         tokens.unwrap_or_default(),
         Some(state),
         Arc::clone(slots),

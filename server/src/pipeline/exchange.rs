@@ -38,7 +38,7 @@ pub struct Seat {
 pub struct Lease {
     pub account: Arc<ActiveAccount>,
     pub auth: Auth,
-    /// Of the token that is presented; 0 where there is none.
+    /// Of the credential that is presented.
     pub generation: u64,
     pub view: Arc<AccountView>,
     pub route: Rc<AccountRoute>,
@@ -157,8 +157,7 @@ impl Exchange {
     /// The attempt goes on with what the account shows now: its token was renewed.
     pub fn renew_lease(&mut self, view: Arc<AccountView>, route: Rc<AccountRoute>) {
         if let Some(lease) = &mut self.lease {
-            let token = view.lane(lease.auth).and_then(|lane| lane.token.as_ref());
-            lease.generation = token.map_or(0, |token| token.generation);
+            lease.generation = view.lane(lease.auth).map_or(0, |lane| lane.generation);
             lease.view = view;
             lease.route = route;
             self.record.attempts = self.record.attempts.saturating_add(1);

@@ -276,10 +276,8 @@ async fn opened(headers: HeaderMap, body: Piped) -> Result<Opened, Failure> {
         true => Some(first_events(&mut body).await?),
         false => None,
     };
-    let facts = Facts {
-        content_type: headers.get(CONTENT_TYPE).cloned(),
-        ..Facts::default()
-    };
+    let mut facts = Facts::default();
+    facts.content_type = headers.get(CONTENT_TYPE).cloned();
     Ok(Opened {
         answer: UpstreamAnswer {
             status: StatusCode::OK,

@@ -71,11 +71,11 @@ fn lease(
     let Ok(permit) = route.breaker.permit(worker.streams.now_ms()) else {
         return Taken::No;
     };
-    let token = view.lane(auth).and_then(|lane| lane.token.as_ref());
+    let generation = view.lane(auth).map_or(0, |lane| lane.generation);
     Taken::Lease(Box::new(Lease {
         account: Arc::clone(account),
         auth,
-        generation: token.map_or(0, |token| token.generation),
+        generation,
         view,
         route,
         slot,
