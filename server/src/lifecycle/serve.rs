@@ -61,6 +61,9 @@ pub(super) fn run(loaded: Loaded, sources: Sources, announce: impl FnOnce(&App, 
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
+    for warning in crate::config::warnings(&loaded.config) {
+        tracing::warn!("{warning}");
+    }
     let io = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(IO_THREADS)
         .thread_name("control")

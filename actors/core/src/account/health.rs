@@ -113,6 +113,8 @@ pub enum Unavailable {
     HostDown {
         until_ms: u64,
     },
+    /// Its settings make no valid request.
+    Misconfigured,
     /// All its slots are in use.
     Full,
     /// Already tried for this request.

@@ -31,9 +31,7 @@ impl AccountKind {
 }
 
 /// One of the credentials that an account may hold, in the order of fallback.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
     ApiKey,
@@ -96,6 +94,7 @@ pub enum Grant {
     /// RFC 7523; the assertion is read from its file at every exchange.
     JwtBearer,
     /// RFC 6749 §6: got by a login or an import; single use, it rotates.
+    #[serde(alias = "authorization_code")]
     RefreshToken,
     /// RFC 6749 §4.4.
     ClientCredentials,
@@ -202,6 +201,10 @@ pub struct AccountRecord {
     /// What the account is at the place it was imported from; makes an import repeatable.
     #[serde(default)]
     pub imported_from: Option<String>,
+    /// A keyed hash of each credential as it was brought last, by an operator or an import: tokens change by themselves,
+    /// and what was brought once is not taken again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub brought: BTreeMap<Auth, String>,
     /// Milliseconds since the Unix epoch.
     pub created_ms: u64,
     pub updated_ms: u64,
@@ -210,9 +213,7 @@ pub struct AccountRecord {
 }
 
 /// Secrets of an account besides its API key and its tokens.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretName {
     WebCookie,
@@ -264,6 +265,7 @@ impl AccountRecord {
             reserve_percent: None,
             ca_file: None,
             imported_from: None,
+            brought: BTreeMap::new(),
             created_ms: 0,
             updated_ms: 0,
             version: 0,
