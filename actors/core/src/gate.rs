@@ -22,8 +22,8 @@ pub struct Slots {
     in_use: AtomicU32,
     waiting: AtomicU32,
     freed: OnceLock<Notify>,
-    /// Called at every slot that is given back, whoever waits.
-    every_freed: OnceLock<Notify>,
+    /// Called when there is room again where there was none, whoever waits.
+    room: OnceLock<Notify>,
 }
 
 impl std::fmt::Debug for Slots {
@@ -47,8 +47,12 @@ impl Slots {
 
     /// Takes effect for the next debit; those inside stay.
     pub fn set_limit(&self, limit: Option<u32>) {
-        self.limit
-            .store(limit.unwrap_or(UNLIMITED), Ordering::SeqCst);
+        let limit = limit.unwrap_or(UNLIMITED);
+        let before = self.limit.swap(limit, Ordering::SeqCst);
+        let used = self.in_use.load(Ordering::SeqCst);
+        if used >= before && used < limit {
+            self.tell_of_room();
+        }
     }
 
     /// Called whenever a slot is given back while somebody waits. Set once, by the shell.
@@ -56,9 +60,22 @@ impl Slots {
         let _ = self.freed.set(Box::new(notify));
     }
 
-    /// Called whenever a slot is given back, for those who wait for a slot of any of several owners. Set once.
-    pub fn on_every_freed(&self, notify: impl Fn() + Send + Sync + 'static) {
-        let _ = self.every_freed.set(Box::new(notify));
+    /// Called when all slots were taken and one is free again, for those who wait for a slot of any of several owners:
+    /// whoever takes one and leaves another free tells the next. Set once.
+    pub fn on_room(&self, notify: impl Fn() + Send + Sync + 'static) {
+        let _ = self.room.set(Box::new(notify));
+    }
+
+    fn tell_of_room(&self) {
+        if let Some(notify) = self.room.get() {
+            notify();
+        }
+    }
+
+    /// Is one free?
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.in_use.load(Ordering::SeqCst) < self.limit.load(Ordering::SeqCst)
     }
 
     #[must_use]
@@ -109,14 +126,14 @@ pub struct SlotGuard {
 
 impl Drop for SlotGuard {
     fn drop(&mut self) {
-        self.slots.in_use.fetch_sub(1, Ordering::SeqCst);
+        let before = self.slots.in_use.fetch_sub(1, Ordering::SeqCst);
         if self.slots.waiting.load(Ordering::SeqCst) > 0
             && let Some(notify) = self.slots.freed.get()
         {
             notify();
         }
-        if let Some(notify) = self.slots.every_freed.get() {
-            notify();
+        if before == self.slots.limit.load(Ordering::SeqCst) {
+            self.slots.tell_of_room();
         }
     }
 }
@@ -233,6 +250,30 @@ mod tests {
         assert_eq!(woken.load(Ordering::Relaxed), 1);
         assert!(slots.try_take().is_none());
         assert!(slots.take_from_queue().is_some());
+    }
+
+    #[test]
+    fn room_is_told_of_where_there_was_none() {
+        let slots = Slots::new(Some(2));
+        let told = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&told);
+        slots.on_room(move || {
+            seen.fetch_add(1, Ordering::Relaxed);
+        });
+        let told = || told.load(Ordering::Relaxed);
+        drop(slots.try_take());
+        assert_eq!(told(), 0, "it was not full");
+        let [first, second] = [slots.try_take(), slots.try_take()];
+        assert!(!slots.has_room());
+        drop(first);
+        assert!(slots.has_room());
+        drop(second);
+        assert_eq!(told(), 1);
+        let _both = [slots.try_take(), slots.try_take()];
+        slots.set_limit(Some(3));
+        assert_eq!(told(), 2);
+        slots.set_limit(None);
+        assert_eq!(told(), 2);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::error::Problem;
 use crate::plan::Plan;
 use crate::worker::Worker;
 
-use reasons::nobody;
+use reasons::{first_end, nobody};
 use take::{Taken, renewed, take};
 
 /// So many are looked at closely before the next are ranked.
@@ -108,25 +108,28 @@ pub async fn lease(worker: &Worker, plan: &Plan, wanted: Wanted<'_>) -> Result<L
     }
     let deadline = tokio::time::Instant::now() + wanted.patience;
     let waiter = worker.gateway.directory.waiting().enter();
-    let mut woken = false;
     loop {
         let next = waiter.next();
         let mut next = std::pin::pin!(next);
         next.as_mut().enable();
         let why = match pick(worker, plan, &wanted).await {
-            Ok(lease) => return Ok(lease),
+            Ok(lease) => {
+                waiter.served(lease.account.slots.has_room());
+                return Ok(lease);
+            }
             Err(why) => why,
         };
+        waiter.pass_on();
         if !why.iter().any(|(_, why)| *why == Unavailable::Full) {
             return Err(nobody(&why, now_ms(worker)));
         }
-        if woken {
-            waiter.pass_on();
+        // A pause that ends brings an account back without anybody giving a slot back.
+        let look_at = tokio::time::Instant::now() + first_end(&why, now_ms(worker));
+        match tokio::time::timeout_at(deadline.min(look_at), next).await {
+            Ok(()) => waiter.woken(),
+            Err(_) if look_at < deadline => {}
+            Err(_) => return Err(nobody(&why, now_ms(worker))),
         }
-        if tokio::time::timeout_at(deadline, next).await.is_err() {
-            return Err(nobody(&why, now_ms(worker)));
-        }
-        woken = true;
     }
 }
 
@@ -257,7 +260,8 @@ fn ranked(
     if few.len() < 2 {
         return few.clone();
     }
-    let candidates: SmallVec<[Candidate; 4]> = few.iter().map(|(candidate, _)| *candidate).collect();
+    let candidates: SmallVec<[Candidate; 4]> =
+        few.iter().map(|(candidate, _)| *candidate).collect();
     rank(plan.strategy, &candidates, turn, few.len())
         .into_iter()
         .filter_map(|index| few.iter().find(|(c, _)| c.index == index).copied())

@@ -1,6 +1,7 @@
 //! Why nobody can serve, in the words of the contract.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 use troupe_core::account::Unavailable;
@@ -62,6 +63,13 @@ fn ends_ms(why: &Unavailable) -> Option<u64> {
         | Unavailable::OffSchedule { until_ms } => Some(*until_ms).filter(|&at| at != u64::MAX),
         _ => None,
     }
+}
+
+/// How long until one of them may serve by itself; an hour where that is unknown.
+pub(super) fn first_end(reasons: &[(&'static str, Unavailable)], now_ms: u64) -> Duration {
+    let ends = reasons.iter().filter_map(|(_, why)| ends_ms(why)).min();
+    let in_ms = ends.map_or(u64::MAX, |at| at.saturating_sub(now_ms));
+    Duration::from_millis(in_ms.clamp(1, 3_600_000))
 }
 
 /// `2 api_key: 1 disabled, 1 throttled`.
