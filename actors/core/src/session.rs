@@ -168,7 +168,11 @@ impl Machine for Session {
     type View = SessionView;
 
     fn handle(&mut self, now: Now, input: Input<Self>, turn: &mut Turn<Self>) {
-        if self.paused.as_ref().is_some_and(|(_, at)| *at <= now.mono_ms) {
+        if self
+            .paused
+            .as_ref()
+            .is_some_and(|(_, at)| *at <= now.mono_ms)
+        {
             self.paused = None;
         }
         match input {
@@ -276,6 +280,9 @@ mod tests {
         tell(&mut session, Now::default(), pause());
         assert!(!resume(&mut session, 100));
         tell(&mut session, Now::default().plus(9_000), pause());
-        assert!(session.paused.is_some(), "an idle session with a pause stays");
+        assert!(
+            session.paused.is_some(),
+            "an idle session with a pause stays"
+        );
     }
 }

@@ -94,6 +94,18 @@ impl LaneState {
         self.cooldowns.len() != before
     }
 
+    /// When the next window is reset (ms since the Unix epoch).
+    pub(super) fn next_reset_ms(&self) -> Option<u64> {
+        self.windows.iter().map(|window| window.reset_ms).min()
+    }
+
+    /// Windows that were reset say nothing any more. Were there any?
+    pub(super) fn forget_windows(&mut self, unix_ms: u64) -> bool {
+        let before = self.windows.len();
+        self.windows.retain(|window| window.reset_ms > unix_ms);
+        self.windows.len() != before
+    }
+
     /// Takes in what an answer said about windows; nonsense is left out. Did anything change that ranking sees?
     pub fn observe(&mut self, unix_ms: u64, seen: Vec<Window>) -> bool {
         let mut changed = false;
@@ -243,6 +255,15 @@ mod tests {
         lane.cool(0, pause(None, u64::MAX, true));
         let longest = lane.cooldowns.iter().map(|c| c.until_ms).max();
         assert_eq!(longest, Some(MAX_COOL_DOWN_MS));
+    }
+
+    #[test]
+    fn windows_that_were_reset_are_forgotten() {
+        let mut lane = LaneState::default();
+        lane.observe(0, vec![window("5h", None, 900_000, 1_000)]);
+        assert_eq!(lane.next_reset_ms(), Some(1_000));
+        assert!(!lane.forget_windows(999) && lane.forget_windows(1_000));
+        assert_eq!(lane.next_reset_ms(), None);
     }
 
     #[test]

@@ -259,9 +259,22 @@ impl Machine for Account {
             let in_ms = at.saturating_sub(self.now.unix_ms);
             self.now.mono_ms + in_ms.min(LOOK_AT_LEAST_MS)
         });
+        let windows = self
+            .lanes
+            .iter()
+            .filter_map(|lane| lane.state.next_reset_ms());
+        // Windows of plain limits are reset all the time: once a second is enough for a ranking.
+        let windows = windows.min().map(|at| {
+            let in_ms = at.saturating_sub(self.now.unix_ms).next_multiple_of(1_000);
+            self.now.mono_ms + in_ms.clamp(1_000, LOOK_AT_LEAST_MS)
+        });
         let probes = self.lanes.iter();
         let probes = probes.filter_map(|lane| self.probe_due_ms(lane.auth));
-        probes.chain(renewal).chain(self.saves.due_ms()).min()
+        probes
+            .chain(renewal)
+            .chain(windows)
+            .chain(self.saves.due_ms())
+            .min()
     }
 }
 
@@ -306,6 +319,13 @@ impl Account {
 
     /// The time has come for something.
     fn look(&mut self, turn: &mut Turn<Self>) {
+        let unix_ms = self.now.unix_ms;
+        for lane in &mut self.lanes {
+            if lane.state.forget_windows(unix_ms) {
+                // Or the ranking would go on as if they were still full.
+                turn.publish();
+            }
+        }
         self.renew_if_due(turn);
         for auth in Auth::ALL {
             if self

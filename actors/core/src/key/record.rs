@@ -83,7 +83,10 @@ impl AccountBinding {
     pub fn allows(&self, account: &AccountRecord) -> bool {
         self.is_empty()
             || self.accounts.contains(&account.name)
-            || account.group.as_ref().is_some_and(|g| self.groups.contains(g))
+            || account
+                .group
+                .as_ref()
+                .is_some_and(|g| self.groups.contains(g))
             || account.tags.iter().any(|tag| self.tags.contains(tag))
     }
 }
