@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::account_args::AccountCommand;
+use super::import_args::ImportCommand;
 use super::key_args::KeyCommand;
 
 /// A gateway for the Claude Messages API: one endpoint in front of a pool of accounts.
@@ -44,6 +45,12 @@ pub(super) enum Command {
         after_help = "Example:\n  troupe key create ci --expires 30d"
     )]
     Key(KeyCommand),
+    /// Take over accounts and keys of another gateway
+    #[command(
+        subcommand,
+        after_help = "Example:\n  troupe import clove accounts.json --dry-run"
+    )]
+    Import(ImportCommand),
     /// Ask a running gateway whether it is well: exit 0 or 1
     #[command(
         after_help = "Examples:\n  troupe healthcheck\n  troupe healthcheck --ready\n  troupe healthcheck --url http://127.0.0.1:5200/readyz"

@@ -5,7 +5,7 @@ use serde_json::Number;
 use troupe_core::key::ResourceScope;
 
 use super::args::{Format, Named, pair};
-use crate::ops::keys::Endpoints;
+use crate::ops::keys::{Endpoints, KeyRights};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
@@ -99,6 +99,18 @@ pub(super) struct Rights {
     /// Upstream files and batches it may reach: its own, or all of the accounts it uses
     #[arg(long, value_name = "own|all")]
     pub resources: Option<Resources>,
+    /// An account that it may use; all, unless this or one of the next two is given. May be repeated; an empty one removes them all
+    #[arg(long = "account", value_name = "NAME")]
+    pub accounts: Option<Vec<String>>,
+    /// A group of accounts that it may use. May be repeated
+    #[arg(long = "account-group", value_name = "GROUP")]
+    pub account_groups: Option<Vec<String>>,
+    /// A tag of accounts that it may use. May be repeated
+    #[arg(long = "account-tag", value_name = "TAG")]
+    pub account_tags: Option<Vec<String>>,
+    /// A model that it may ask for; `*` stands for any text. May be repeated
+    #[arg(long = "model", value_name = "PATTERN")]
+    pub models: Option<Vec<String>>,
     /// The person it belongs to
     #[arg(long, value_name = "PERSON")]
     pub owner: Option<String>,
@@ -108,6 +120,27 @@ pub(super) struct Rights {
     /// When it ends: 30d, 2027-01-31, 2027-01-31T12:00:00Z, or `never`
     #[arg(long, value_name = "WHEN")]
     pub expires: Option<String>,
+}
+
+impl From<Rights> for KeyRights {
+    fn from(rights: Rights) -> Self {
+        // An empty one is how a list is emptied: `--account=`.
+        let list = |given: Option<Vec<String>>| {
+            given.map(|texts| texts.into_iter().filter(|text| !text.is_empty()).collect())
+        };
+        Self {
+            owner: rights.owner,
+            group: rights.group,
+            endpoints: rights.endpoints,
+            resources: rights.resources.map(Into::into),
+            limits: rights.limits.into_iter().collect(),
+            expires: rights.expires,
+            accounts: list(rights.accounts),
+            account_groups: list(rights.account_groups),
+            account_tags: list(rights.account_tags),
+            models: list(rights.models),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -60,12 +60,7 @@ async fn create(config: Option<PathBuf>, args: CreateArgs) -> Result<(), CliErro
     let operation = CreateKey {
         name: args.named.name,
         secret: brought(args.secret.secret_stdin)?,
-        owner: args.rights.owner,
-        group: args.rights.group,
-        endpoints: args.rights.endpoints,
-        resources: args.rights.resources.map(Into::into).unwrap_or_default(),
-        limits: args.rights.limits.into_iter().collect(),
-        expires: args.rights.expires,
+        rights: args.rights.into(),
     };
     let made = carry_out(config, operation).await?;
     tell_secret(&made, "Created", args.print)
@@ -84,12 +79,7 @@ async fn rotate(config: Option<PathBuf>, args: RotateArgs) -> Result<(), CliErro
 async fn update(config: Option<PathBuf>, args: UpdateArgs) -> Result<(), CliError> {
     let operation = UpdateKey {
         name: args.named.name,
-        owner: args.rights.owner,
-        group: args.rights.group,
-        endpoints: args.rights.endpoints,
-        resources: args.rights.resources.map(Into::into),
-        limits: args.rights.limits.into_iter().collect(),
-        expires: args.rights.expires,
+        rights: args.rights.into(),
     };
     let key = carry_out(config, operation).await?;
     if args.format.json {
@@ -214,11 +204,19 @@ fn told(key: &KeyInfo) -> Vec<(&'static str, Option<String>)> {
         ("endpoints", Some(endpoints(&key.endpoints))),
         ("resources", Some(resources.to_owned())),
         ("limits", limits(key)),
+        ("accounts", list(&key.accounts)),
+        ("account groups", list(&key.account_groups)),
+        ("account tags", list(&key.account_tags)),
+        ("models", list(&key.models)),
         ("expires", Some(key.expires.map_or("never".into(), moment))),
         ("revoked", key.revoked_at.map(moment)),
         ("created", key.created_at.map(moment)),
         ("from", Some(from(key.declared))),
     ]
+}
+
+fn list(texts: &[String]) -> Option<String> {
+    Some(texts.join(", ")).filter(|list| !list.is_empty())
 }
 
 fn endpoints(endpoints: &Endpoints) -> String {

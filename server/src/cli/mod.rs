@@ -1,22 +1,34 @@
 //! The command line.
 //!
-//! Index. `args` (with `key_args`, `account_args`): what can be typed. `out`: the only writer to stdout and stderr.
-//! `error`: exit codes. `target`: a running gateway, or the store of a stopped one. `keys`, `accounts`, `config`,
-//! `healthcheck`, `version`: a file per command. `secret`: secrets from stdin and files.
+//! Index. `args` (with `key_args`, `account_args`, `account_settings`, `import_args`): what can be typed. `out`: the only
+//! writer to stdout and stderr, `progress` for long work. `error`: exit codes. `target`: a running gateway, or the store
+//! of a stopped one. `keys`, `accounts` (with `account_show`, `account_test`, `explain`, `login` and its `redirect`),
+//! `import`, `config`, `healthcheck`, `version`: a file per command. `secret`: secrets from stdin and files; `source`:
+//! other programs' files.
 //!
 //! Invariant: exit 0 done, 1 failed, 2 usage, 64 configuration; an error is one line on stderr that says what to do
 //! (a configuration's: one line each); no secret is taken from the arguments.
 
 mod account_args;
+mod account_settings;
+mod account_show;
+mod account_test;
 mod accounts;
 mod args;
 mod config;
 mod error;
+mod explain;
 mod healthcheck;
+mod import;
+mod import_args;
 mod key_args;
 mod keys;
+mod login;
 mod out;
+mod progress;
+mod redirect;
 mod secret;
+mod source;
 mod table;
 mod target;
 #[cfg(test)]
@@ -68,6 +80,7 @@ fn short(config: Option<PathBuf>, command: Command) -> Result<(), CliError> {
             Command::Config(command) => config::run(config, command),
             Command::Key(command) => keys::run(config, command).await,
             Command::Account(command) => accounts::run(config, command).await,
+            Command::Import(command) => import::run(config, command).await,
             Command::Healthcheck(args) => healthcheck::run(config, args).await,
             Command::Version(args) => version::run(args),
             Command::Serve(_) | Command::Demo(_) => Ok(()),

@@ -14,8 +14,10 @@ use super::error::CliError;
 use crate::config::storage::StorageUrl;
 use crate::config::{self, Flags, Loaded, Sources};
 use crate::control::client::{Client, connect};
+use crate::ops::accounts::Logins;
 use crate::ops::open::keyring;
 use crate::ops::{Declared, Operation, Operations, UpstreamProber};
+use crate::plan::Plan;
 
 /// A gateway that starts holds its store a moment before its socket answers; one that stops, after.
 const TRIES: u32 = 30;
@@ -26,32 +28,52 @@ pub(super) async fn run<O: Operation>(
     config: Option<PathBuf>,
     operation: O,
 ) -> Result<O::Outcome, CliError> {
-    let sources = Sources::of_process(config, Flags::default());
-    let loaded = config::load(&sources)?;
-    run_at(&loaded, &sources.cwd, operation).await
+    Target::find(config)?.run(operation).await
 }
 
-pub(super) async fn run_at<O: Operation>(
-    loaded: &Loaded,
-    cwd: &Path,
-    operation: O,
-) -> Result<O::Outcome, CliError> {
-    let StorageUrl::Sled(folder) = &loaded.config.storage.url else {
-        return Err(CliError::configuration(
-            "storage.url is memory:, which no command can reach; use sled:FOLDER",
-        ));
-    };
-    let data_dir = cwd.join(folder);
-    match reach::<O>(loaded, cwd, &data_dir).await? {
-        Reached::Running(client) => Ok(client.call(&operation).await?),
-        Reached::Store(backend, ops) => {
-            let outcome = operation.run(&ops).await;
-            drop(ops);
-            let closed = backend.close().await;
-            let outcome = outcome?;
-            closed
-                .map_err(|error| CliError::failed(format!("the store did not close: {error}")))?;
-            Ok(outcome)
+/// A gateway, running or stopped; each operation finds out anew which.
+#[derive(Debug)]
+pub(super) struct Target {
+    loaded: Loaded,
+    cwd: PathBuf,
+    /// Logins that this command began while the gateway was stopped.
+    logins: Arc<Logins>,
+}
+
+impl Target {
+    pub fn find(config: Option<PathBuf>) -> Result<Self, CliError> {
+        let sources = Sources::of_process(config, Flags::default());
+        Ok(Self::at(config::load(&sources)?, sources.cwd))
+    }
+
+    pub fn at(loaded: Loaded, cwd: PathBuf) -> Self {
+        Self {
+            loaded,
+            cwd,
+            logins: Arc::default(),
+        }
+    }
+
+    pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Outcome, CliError> {
+        let StorageUrl::Sled(folder) = &self.loaded.config.storage.url else {
+            return Err(CliError::configuration(
+                "storage.url is memory:, which no command can reach; use sled:FOLDER",
+            ));
+        };
+        let data_dir = self.cwd.join(folder);
+        match reach::<O>(&self.loaded, &self.cwd, &data_dir).await? {
+            Reached::Running(client) => Ok(client.call(&operation).await?),
+            Reached::Store(backend, ops) => {
+                let ops = ops.with_logins(Arc::clone(&self.logins));
+                let outcome = operation.run(&ops).await;
+                drop(ops);
+                let closed = backend.close().await;
+                let outcome = outcome?;
+                closed.map_err(|error| {
+                    CliError::failed(format!("the store did not close: {error}"))
+                })?;
+                Ok(outcome)
+            }
         }
     }
 }
@@ -124,13 +146,15 @@ async fn on_store(
 ) -> Result<Operations, CliError> {
     let stores = backend.stores.clone();
     let declared = Declared::of_loaded(loaded, stores.accounts.as_ref(), &ring.hasher).await;
+    let plan = Arc::new(Plan::compile(&loaded.config));
     Ok(Operations::new(
         stores,
         Arc::new(ring.vault),
         Arc::new(ring.hasher),
         Arc::new(ArcSwap::from_pointee(declared.map_err(CliError::failed)?)),
-        Arc::new(UpstreamProber::new()),
-    ))
+        Arc::new(UpstreamProber::new(Arc::default())),
+    )
+    .planned_by(move || Arc::clone(&plan)))
 }
 
 async fn throw_away(backend: &Backend) -> Result<Keyring, CliError> {

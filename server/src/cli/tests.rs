@@ -6,12 +6,13 @@ use clap::{CommandFactory, Parser};
 
 use super::args::{Cli, Command};
 use super::key_args::KeyCommand;
-use super::target::run_at;
+use super::target::Target;
 use super::usage::one_line;
 use crate::config::storage::StorageUrl;
 use crate::config::{Config, Loaded};
 use crate::control::Server;
-use crate::ops::keys::{CreateKey, Endpoints, KeyLimitsInfo, ListKeys, RevokeKey};
+use crate::ops::Operation;
+use crate::ops::keys::{Endpoints, KeyLimitsInfo, ListKeys, RevokeKey};
 use crate::ops::tests::{new_key, operations};
 
 fn parse(line: &str) -> Result<Cli, String> {
@@ -50,8 +51,22 @@ fn what_is_understood() {
         "troupe config schema",
         "troupe account add main --kind api_key --base-url https://h --api-key-stdin",
         "troupe account add main --api-key-file f --header a=b --model x=y --concurrent 3 --auth bearer",
+        "troupe account add me --kind oauth --oauth-preset claude_platform --oauth-client-id i --client-secret-file f --oauth-scope a --oauth-scope b --tokens-stdin --tag t --weight 2 --reserve 90% --proxy-file p --ca-file c",
+        "troupe account add w --kind web_session --cookie-stdin --web-base-url https://h --preserve-chats",
+        "troupe account update main --unset schedule --unset oauth.client_id --preserve-chats false",
+        "troupe account batch f.json --json",
+        "troupe account login me --paste",
+        "troupe account refresh me",
+        "troupe account exchange me",
+        "troupe account explain --model m --key k --session s --json",
         "troupe account list --json",
         "troupe account test main --json",
+        "troupe key create ci --account a --account b --account-group g --account-tag t --model claude-*",
+        "troupe key update ci --account=",
+        "troupe import clove accounts.json --settings config.json --dry-run --json",
+        "troupe import clewdr clewdr.toml --client-id x",
+        "troupe import litellm config.yaml",
+        "troupe import litellm --database-url-file f",
         "troupe account remove main",
         "troupe key create ci --owner me --group g --expires 30d --resources all --endpoints all --quiet",
         "troupe key create ci --secret-stdin --json",
@@ -83,7 +98,19 @@ fn what_is_not_understood_is_said_in_one_line() {
         ),
         ("troupe key create ci --resources some", "own, all"),
         ("troupe key crate ci", "'create'"),
-        ("troupe account add main", "--api-key-stdin"),
+        (
+            "troupe account add main --api-key-stdin --cookie-stdin",
+            "cannot be used with",
+        ),
+        (
+            "troupe account add main --proxy http://u:p@h --api-key-stdin",
+            "--proxy-file",
+        ),
+        (
+            "troupe account add main --auth basic --api-key-stdin",
+            "x-api-key",
+        ),
+        ("troupe account explain --session s", "--key"),
         (
             "troupe account add main --api-key-stdin --api-key-file f",
             "cannot be used with",
@@ -136,6 +163,15 @@ fn loaded(data: &str) -> Loaded {
     }
 }
 
+async fn run_at<O: Operation>(
+    loaded: &Loaded,
+    cwd: &Path,
+    operation: O,
+) -> Result<O::Outcome, super::error::CliError> {
+    let target = Target::at(loaded.clone(), cwd.to_owned());
+    target.run(operation).await
+}
+
 #[tokio::test]
 async fn a_stopped_gateways_store_is_changed_and_let_go() {
     let folder = tempfile::tempdir().unwrap();
@@ -143,10 +179,8 @@ async fn a_stopped_gateways_store_is_changed_and_let_go() {
     let list = run_at(&loaded, cwd, ListKeys::default()).await.unwrap();
     assert!(list.keys.is_empty());
     assert!(!cwd.join("data").exists(), "a look leaves nothing behind");
-    let create = CreateKey {
-        limits: [("concurrent".into(), Some(2.into()))].into(),
-        ..new_key("ci")
-    };
+    let mut create = new_key("ci");
+    create.rights.limits = [("concurrent".into(), Some(2.into()))].into();
     let made = run_at(&loaded, cwd, create).await.unwrap();
     assert!(cwd.join("data/master.key").exists());
     let keys = run_at(&loaded, cwd, ListKeys::default())
@@ -173,10 +207,8 @@ async fn a_stopped_gateways_store_is_changed_and_let_go() {
     run_at(&loaded, cwd, RevokeKey { name: "ci".into() })
         .await
         .unwrap();
-    let bad = CreateKey {
-        limits: [("speed".into(), None)].into(),
-        ..new_key("x")
-    };
+    let mut bad = new_key("x");
+    bad.rights.limits = [("speed".into(), None)].into();
     assert_eq!(run_at(&loaded, cwd, bad).await.unwrap_err().exit, 2);
 }
 

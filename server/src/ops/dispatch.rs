@@ -3,9 +3,11 @@
 use serde_json::Value;
 
 use super::accounts::{
-    AddAccount, DisableAccount, EnableAccount, ListAccounts, RemoveAccount, ShowAccount,
-    TestAccount,
+    AddAccount, BatchAccounts, CompleteLogin, DisableAccount, EnableAccount, ExchangeAccount,
+    ExplainRouting, ListAccounts, RefreshAccount, RemoveAccount, ShowAccount, StartLogin,
+    TestAccount, UpdateAccount,
 };
+use super::import::ApplyImport;
 use super::keys::{
     CreateKey, DisableKey, EnableKey, ListKeys, RevokeKey, RotateKey, ShowKey, UpdateKey,
 };
@@ -19,6 +21,14 @@ use super::{ErrorCode, OpError, Operation, Operations};
 pub async fn dispatch(ops: &Operations, name: &str, input: Value) -> Result<Value, OpError> {
     match name {
         AddAccount::NAME => run::<AddAccount>(ops, input).await,
+        UpdateAccount::NAME => run::<UpdateAccount>(ops, input).await,
+        BatchAccounts::NAME => run::<BatchAccounts>(ops, input).await,
+        RefreshAccount::NAME => run::<RefreshAccount>(ops, input).await,
+        StartLogin::NAME => run::<StartLogin>(ops, input).await,
+        CompleteLogin::NAME => run::<CompleteLogin>(ops, input).await,
+        ExchangeAccount::NAME => run::<ExchangeAccount>(ops, input).await,
+        ExplainRouting::NAME => run::<ExplainRouting>(ops, input).await,
+        ApplyImport::NAME => run::<ApplyImport>(ops, input).await,
         ListAccounts::NAME => run::<ListAccounts>(ops, input).await,
         ShowAccount::NAME => run::<ShowAccount>(ops, input).await,
         TestAccount::NAME => run::<TestAccount>(ops, input).await,

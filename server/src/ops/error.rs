@@ -19,6 +19,12 @@ pub enum ErrorCode {
     Declared,
     /// Another user's gateway.
     Forbidden,
+    /// Web sessions are not switched on, or their terms not acknowledged.
+    Terms,
+    /// Only a running gateway does it.
+    NotRunning,
+    /// Something upstream said no, or nothing.
+    Upstream,
     /// The store did not take it; nothing was changed.
     StoreUnavailable,
     /// The store failed while writing; the change may be there.

@@ -2,7 +2,8 @@
 //!
 //! Index. [`keys`] and [`accounts`]: one file per operation. [`dispatch`]: operations by name, for doors that take
 //! JSON. [`declared`]: what the configuration file owns. [`credential`]: sealing and opening of accounts' secrets.
-//! [`open`]: the master key and what it gives access to.
+//! [`import`]: what other gateways kept. [`patch`]: fields that are kept, removed or set. [`open`]: the master key and
+//! what it gives access to. [`reseal`]: after a change of it.
 //! The command line runs them on a stopped gateway's store, the control socket on a running one.
 //!
 //! Invariant: a change is stored with its event first and published second, one change at a time, so that the directory
@@ -14,10 +15,14 @@ pub mod declared;
 pub mod dispatch;
 mod error;
 mod fields;
+mod first_tokens;
+pub mod import;
 pub mod keys;
 pub mod open;
+pub mod patch;
 pub mod prober;
-mod secret_json;
+pub mod reseal;
+pub mod secret_json;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -32,9 +37,12 @@ use troupe_core::event::{DomainEvent, EventKind};
 use troupe_core::port::{Prober, Stores};
 use troupe_storage::crypt::{KeyHasher, Vault};
 
+use self::accounts::Logins;
 pub use self::declared::Declared;
 pub use self::error::{ErrorCode, OpError};
 pub use self::prober::UpstreamProber;
+use crate::config::Config;
+use crate::plan::Plan;
 
 /// One operation: what goes in, what comes out, both as JSON with the names of the configuration file.
 pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
@@ -57,6 +65,9 @@ pub struct Operations {
     pub directory: Option<Arc<Directory>>,
     pub declared: Arc<ArcSwap<Declared>>,
     pub prober: Arc<dyn Prober>,
+    /// Logins under way.
+    pub logins: Arc<Logins>,
+    plan: Arc<dyn Fn() -> Arc<Plan> + Send + Sync>,
     /// Who acts, as the events tell it.
     actor: String,
     changing: Arc<tokio::sync::Mutex<()>>,
@@ -88,6 +99,8 @@ impl Operations {
             directory: None,
             declared,
             prober,
+            logins: Arc::default(),
+            plan: Arc::new(|| Arc::new(Plan::compile(&Config::default()))),
             actor: "cli".into(),
             changing: Arc::default(),
         }
@@ -98,6 +111,30 @@ impl Operations {
     pub fn live(mut self, directory: Arc<Directory>) -> Self {
         self.directory = Some(directory);
         self
+    }
+
+    /// What the configuration says at the moment of an operation; without it, its defaults.
+    #[must_use]
+    pub fn planned_by(mut self, plan: impl Fn() -> Arc<Plan> + Send + Sync + 'static) -> Self {
+        self.plan = Arc::new(plan);
+        self
+    }
+
+    /// With logins that outlive these operations.
+    #[must_use]
+    pub fn with_logins(mut self, logins: Arc<Logins>) -> Self {
+        self.logins = logins;
+        self
+    }
+
+    fn plan(&self) -> Arc<Plan> {
+        (self.plan)()
+    }
+
+    /// Web sessions are switched on and their terms acknowledged.
+    #[must_use]
+    pub fn web_allowed(&self) -> bool {
+        self.plan().web.is_some()
     }
 
     /// The same operations on behalf of another actor (`cli`, `system`, `user:NAME`).

@@ -1,4 +1,42 @@
-//! Secrets as JSON text, for `#[serde(with = …)]`: only the control socket and the asker's own output see them.
+//! Secrets as JSON text: only the control socket and the asker's own output see them.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A secret as a value of its own; where one is a field, `#[serde(with = …)]` does without it.
+#[derive(Clone, Debug)]
+pub struct SecretText(pub SecretString);
+
+impl SecretText {
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl From<SecretString> for SecretText {
+    fn from(secret: SecretString) -> Self {
+        Self(secret)
+    }
+}
+
+impl From<&str> for SecretText {
+    fn from(secret: &str) -> Self {
+        Self(secret.into())
+    }
+}
+
+impl Serialize for SecretText {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        required::serialize(&self.0, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        required::deserialize(from).map(Self)
+    }
+}
 
 /// A secret that must be there.
 pub(super) mod required {

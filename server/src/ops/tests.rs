@@ -1,8 +1,12 @@
-//! Operations on the memory store; with a running directory in [`live`].
+//! Operations on the memory store and on a store of files; with a running directory in [`live`].
 
 mod accounts;
+mod batch;
+mod import;
 mod keys;
+mod kinds;
 mod live;
+mod login;
 
 use std::future::{Future, ready};
 use std::path::Path;
@@ -10,30 +14,35 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use secrecy::SecretString;
-use troupe_core::account::{AccountView, Probe};
+use troupe_core::account::{AccountView, Auth, Probe, ProbeKind};
 use troupe_core::event::EventKind;
-use troupe_core::port::Prober;
+use troupe_core::port::{Prober, Stores};
 use troupe_storage::crypt::{Keyring, MasterKey};
 
-use super::accounts::AddAccount;
+use super::accounts::{AccountSettings, AddAccount};
 use super::keys::CreateKey;
+use super::patch::Patch;
 use super::*;
 use crate::config::{Account, Config, Key, Secret};
 
 /// Says of every credential whether it is `good`.
-struct GoodOnly;
+pub(super) struct GoodOnly;
 
 impl Prober for GoodOnly {
-    fn probe(&self, account: Arc<AccountView>) -> Pin<Box<dyn Future<Output = Probe> + Send + '_>> {
+    fn probe(
+        &self,
+        account: Arc<AccountView>,
+        auth: Auth,
+        kind: ProbeKind,
+    ) -> Pin<Box<dyn Future<Output = Probe> + Send + '_>> {
         use secrecy::ExposeSecret;
-        let good = account
-            .credential
-            .secret
-            .expose_secret()
-            .starts_with("good");
+        let secret = account.secret_of(auth);
+        let good = secret.is_some_and(|secret| secret.expose_secret().starts_with("good"));
         Box::pin(ready(if good {
-            Probe::Ok { latency_ms: 7 }
+            Probe::Ok {
+                latency_ms: 7,
+                said: format!("{kind:?}"),
+            }
         } else {
             let message = "credential not accepted".into();
             Probe::Rejected {
@@ -47,10 +56,13 @@ impl Prober for GoodOnly {
 /// A store with one declared key (`filed`, secret `a-declared-secret-of-ci`) and one declared account (`filed`).
 pub(crate) async fn operations() -> Operations {
     let backend = troupe_storage::open("memory:", Path::new("")).unwrap();
+    operations_on(backend.stores).await
+}
+
+/// The same on other stores.
+async fn operations_on(stores: Stores) -> Operations {
     let master = MasterKey::parse(&"7".repeat(64)).unwrap();
-    let ring = Keyring::open(backend.stores.meta.as_ref(), &master)
-        .await
-        .unwrap();
+    let ring = Keyring::open(stores.meta.as_ref(), &master).await.unwrap();
     let config = Config {
         keys: vec![Key {
             name: "filed".into(),
@@ -60,6 +72,10 @@ pub(crate) async fn operations() -> Operations {
             group: None,
             endpoints: Default::default(),
             resources: Default::default(),
+            accounts: None,
+            account_groups: None,
+            account_tags: None,
+            models: None,
             expires: None,
             limits: Default::default(),
         }],
@@ -68,7 +84,7 @@ pub(crate) async fn operations() -> Operations {
     };
     let declared = Declared::new(&config, Some(Path::new("/etc/troupe.yaml")), &ring.hasher);
     Operations::new(
-        backend.stores,
+        stores,
         Arc::new(ring.vault),
         Arc::new(ring.hasher),
         Arc::new(ArcSwap::from_pointee(declared)),
@@ -87,13 +103,30 @@ fn new_account(name: &str, api_key: &str) -> AddAccount {
     AddAccount {
         name: name.into(),
         kind: "api_key".into(),
-        base_url: Some("https://upstream.example/base/".into()),
-        auth: Default::default(),
-        api_key: SecretString::from(api_key),
-        headers: [("anthropic-beta".to_owned(), "x".to_owned())].into(),
-        models: Default::default(),
-        concurrent: Some(4),
+        settings: AccountSettings {
+            base_url: Patch::Set("https://upstream.example/base/".into()),
+            api_key: Patch::Set(api_key.into()),
+            headers: Patch::Set([("anthropic-beta".to_owned(), Some("x".to_owned()))].into()),
+            concurrent: Patch::Set(4),
+            ..AccountSettings::default()
+        },
     }
+}
+
+/// An account from JSON, as programs send it.
+fn account(json: serde_json::Value) -> AddAccount {
+    serde_json::from_value(json).unwrap()
+}
+
+/// The same operations with web sessions acknowledged.
+fn with_web(ops: Operations) -> Operations {
+    let mut config = Config::default();
+    config.web_session.enabled = true;
+    config.web_session.acknowledge_terms = true;
+    let url = "{base}/v1/oauth/{organization_uuid}/authorize";
+    config.web_session.authorize_url = Some(url.into());
+    let plan = Arc::new(Plan::compile(&config));
+    ops.planned_by(move || Arc::clone(&plan))
 }
 
 async fn events(ops: &Operations) -> Vec<EventKind> {

@@ -20,18 +20,18 @@ impl Operation for ListAccounts {
     const READS: bool = true;
 
     async fn run(self, ops: &Operations) -> Result<AccountList, OpError> {
-        let states = ops.account_states().await?;
+        let learnt = ops.learnt().await?;
         let stored = ops.stores.accounts.list().await?;
-        let declared = ops.declared.load();
+        let declared = ops.declared.load_full();
         let stored = stored.iter().map(|record| (record, false));
         let declared = declared
             .accounts
             .iter()
             .map(|account| (&account.record, true));
-        let mut accounts: Vec<_> = stored
-            .chain(declared)
-            .map(|(record, declared)| ops.account_info(record, declared, &states))
-            .collect();
+        let mut accounts = Vec::new();
+        for (record, declared) in stored.chain(declared) {
+            accounts.push(ops.account_info(record, declared, &learnt).await);
+        }
         accounts.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(AccountList { accounts })
     }

@@ -1,4 +1,4 @@
-//! One account: its record, its health, its pauses, and its slots while the gateway runs.
+//! One account: its record, its credentials, what it has done, and its slots while the gateway runs.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,6 @@ impl Operation for ShowAccount {
 
     async fn run(self, ops: &Operations) -> Result<AccountInfo, OpError> {
         let (record, declared) = ops.any_account(&self.name).await?;
-        let states = ops.account_states().await?;
-        Ok(ops.account_info(&record, declared, &states))
+        ops.info_of(&record, declared).await
     }
 }

@@ -1,21 +1,36 @@
-//! Does the upstream accept the credential?
+//! Does the upstream accept the credentials? Each is asked with the smallest real request.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use troupe_core::account::{AccountAsk, AccountReply, AccountView, Health, Probe};
+use troupe_actors::account::ActiveAccount;
+use troupe_core::account::{
+    AccountAsk, AccountReply, AccountView, Auth, LaneView, Probe, ProbeKind, TokenSeed,
+};
 
-use super::super::{ErrorCode, OpError, Operation, Operations, credential};
+use super::super::{ErrorCode, OpError, Operation, Operations, credential, now_ms};
+use super::still;
 
-/// Probes an account: through its actor when the gateway runs (which acts on the answer), else directly.
+/// Tests every credential of an account: through its actor when the gateway runs (which acts on the answer), else
+/// directly. Costs a few tokens each.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TestAccount {
     pub name: String,
 }
 
+/// The result of the credential that is tried first, and of each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestedAccount {
     pub name: String,
+    #[serde(flatten)]
+    pub result: TestResult,
+    /// In the order in which they are tried.
+    pub credentials: Vec<TestedCredential>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestedCredential {
+    pub auth: Auth,
     #[serde(flatten)]
     pub result: TestResult,
 }
@@ -26,6 +41,8 @@ pub struct TestedAccount {
 pub enum TestResult {
     Ok {
         latency_ms: u64,
+        /// What came back, in a few words.
+        said: String,
     },
     Rejected {
         status: u16,
@@ -44,57 +61,86 @@ impl Operation for TestAccount {
     async fn run(self, ops: &Operations) -> Result<TestedAccount, OpError> {
         let (record, _) = ops.any_account(&self.name).await?;
         let active = ops.directory.as_ref().and_then(|d| d.account(record.id));
-        let probe = match active {
-            Some(active) => match active.handle.ask(AccountAsk::Test).await {
-                Ok(AccountReply::Tested(probe)) => probe,
-                other => {
-                    let why =
-                        other.map_or_else(|error| error.to_string(), |_| "an odd answer".into());
-                    let message = format!("the account did not answer: {why}; try again");
-                    return Err(OpError::new(ErrorCode::Internal, message));
-                }
-            },
-            None => ops.probe_directly(&self.name).await?,
+        let view = match &active {
+            Some(active) => active.view.load_full(),
+            None => Arc::new(ops.still_view(&self.name).await?),
+        };
+        let mut credentials = Vec::new();
+        for lane in &view.lanes {
+            let auth = lane.auth;
+            let probe = match &active {
+                Some(active) => asked(active, lane).await?,
+                None => ops.directly(&view, lane).await,
+            };
+            let result = probe.into();
+            credentials.push(TestedCredential { auth, result });
+        }
+        let Some(first) = credentials.first() else {
+            let message = format!("account {} has no credential", self.name);
+            return Err(OpError::new(ErrorCode::Internal, message));
         };
         Ok(TestedAccount {
             name: self.name,
-            result: probe.into(),
+            result: first.result.clone(),
+            credentials,
         })
     }
 }
 
+async fn asked(active: &ActiveAccount, lane: &LaneView) -> Result<Probe, OpError> {
+    // A token that has ended says nothing about the account: it is renewed first, as for a request.
+    if let Some(token) = lane.token.as_ref().filter(|t| t.stale_ms <= now_ms()) {
+        let renew = AccountAsk::Renew {
+            generation: token.generation,
+            dead: false,
+        };
+        let _ = active.handle.ask(renew).await;
+    }
+    let ask = AccountAsk::Test {
+        auth: lane.auth,
+        kind: ProbeKind::Message,
+    };
+    match active.handle.ask(ask).await {
+        Ok(AccountReply::Tested(probe)) => Ok(probe),
+        other => {
+            let why = other.map_or_else(|error| error.to_string(), |_| "an odd answer".into());
+            let message = format!("the account did not answer: {why}; try again");
+            Err(OpError::new(ErrorCode::Internal, message))
+        }
+    }
+}
+
 impl Operations {
-    async fn probe_directly(&self, name: &str) -> Result<Probe, OpError> {
-        let declared = self
-            .declared
-            .load()
-            .account(name)
-            .map(|account| account.seed(None));
-        let seed = match declared {
-            Some(seed) => seed,
-            None => credential::seed(&self.vault, self.stored_account(name).await?, None)?,
+    /// Of a stopped gateway's account, with its secrets opened.
+    async fn still_view(&self, name: &str) -> Result<AccountView, OpError> {
+        let (record, _) = self.any_account(name).await?;
+        let secrets = self.opened(&record)?;
+        let row = self.stores.accounts.token(record.id).await?;
+        let tokens = match &row {
+            Some(row) => credential::token_seed(&self.vault, row)?,
+            None => TokenSeed::default(),
         };
-        let record = seed.record;
-        let view = AccountView {
-            id: record.id,
-            name: record.name.into(),
-            kind: record.kind,
-            base_url: record.base_url.into(),
-            credential: seed.credential,
-            headers: Arc::new(record.headers),
-            models: Arc::new(record.models),
-            enabled: record.enabled,
-            health: Health::Active,
-            cooldowns: Arc::new([]),
-        };
-        Ok(self.prober.probe(Arc::new(view)).await)
+        Ok(still::view_with(&record, secrets, tokens, None))
+    }
+
+    async fn directly(&self, view: &Arc<AccountView>, lane: &LaneView) -> Probe {
+        if lane
+            .token
+            .as_ref()
+            .is_some_and(|t| t.generation > 0 && t.stale_ms <= now_ms())
+        {
+            let message = "its token has ended; the running gateway renews it".into();
+            return Probe::Inconclusive { message };
+        }
+        let (view, auth) = (Arc::clone(view), lane.auth);
+        self.prober.probe(view, auth, ProbeKind::Message).await
     }
 }
 
 impl From<Probe> for TestResult {
     fn from(probe: Probe) -> Self {
         match probe {
-            Probe::Ok { latency_ms } => Self::Ok { latency_ms },
+            Probe::Ok { latency_ms, said } => Self::Ok { latency_ms, said },
             Probe::Rejected { status, message } => Self::Rejected { status, message },
             Probe::Inconclusive { message } => Self::Inconclusive { message },
         }

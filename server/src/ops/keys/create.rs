@@ -3,13 +3,13 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use troupe_core::event::EventKind;
-use troupe_core::key::{KeyLimits, KeyRecord, ResourceScope};
+use troupe_core::key::{AccountBinding, HashScheme, KeyLimits, KeyRecord};
+use troupe_core::models::ModelRules;
 use troupe_core::port::Expect;
 use troupe_core::{KeyHash, KeyId};
 
-use super::super::fields::{self, Endpoints, Limits};
-use super::super::{ErrorCode, OpError, Operation, Operations, now_ms, secret_json};
-use super::KeyInfo;
+use super::super::{ErrorCode, OpError, Operation, Operations, fields, now_ms, secret_json};
+use super::{KeyInfo, KeyRights};
 
 /// Creates a key; its secret is generated unless one is brought.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -22,19 +22,8 @@ pub struct CreateKey {
         skip_serializing_if = "Option::is_none"
     )]
     pub secret: Option<SecretString>,
-    #[serde(default)]
-    pub owner: Option<String>,
-    #[serde(default)]
-    pub group: Option<String>,
-    #[serde(default)]
-    pub endpoints: Option<Endpoints>,
-    #[serde(default)]
-    pub resources: ResourceScope,
-    #[serde(default)]
-    pub limits: Limits,
-    /// `30d`, or RFC 3339.
-    #[serde(default)]
-    pub expires: Option<String>,
+    #[serde(flatten)]
+    pub rights: KeyRights,
 }
 
 /// A key and, this once, its secret.
@@ -52,26 +41,8 @@ impl Operation for CreateKey {
     async fn run(self, ops: &Operations) -> Result<KeyWithSecret, OpError> {
         fields::check_name("a key", &self.name)?;
         let now_ms = now_ms();
-        let expires = self.expires.map(|text| fields::expiry(&text, now_ms));
-        let mut record = KeyRecord {
-            id: KeyId(uuid::Uuid::now_v7()),
-            name: self.name,
-            hash: KeyHash([0; 32]),
-            prefix: String::new(),
-            owner: fields::label("owner", self.owner)?,
-            group: fields::label("group", self.group)?,
-            endpoints: self
-                .endpoints
-                .map_or(Ok(Default::default()), TryInto::try_into)?,
-            resources: self.resources,
-            limits: fields::apply_limits(KeyLimits::default(), self.limits)?,
-            enabled: true,
-            expires_ms: expires.transpose()?.flatten(),
-            revoked_ms: None,
-            created_ms: now_ms,
-            updated_ms: now_ms,
-            version: 0,
-        };
+        let mut record = blank(KeyId(uuid::Uuid::now_v7()), self.name, now_ms);
+        self.rights.apply(&mut record, now_ms)?;
         let _changing = ops.change().await;
         ops.check_free(&record.name).await?;
         let secret = ops.give_secret(&mut record, self.secret.as_ref())?;
@@ -82,6 +53,30 @@ impl Operation for CreateKey {
             key: KeyInfo::new(&stored, false, now_ms),
             secret,
         })
+    }
+}
+
+/// A key without rights of its own and without a secret.
+pub(in super::super) fn blank(id: KeyId, name: String, now_ms: u64) -> KeyRecord {
+    KeyRecord {
+        id,
+        name,
+        hash: KeyHash([0; 32]),
+        scheme: HashScheme::default(),
+        prefix: String::new(),
+        owner: None,
+        group: None,
+        endpoints: Default::default(),
+        resources: Default::default(),
+        limits: KeyLimits::default(),
+        rules: ModelRules::default(),
+        binding: AccountBinding::default(),
+        enabled: true,
+        expires_ms: None,
+        revoked_ms: None,
+        created_ms: now_ms,
+        updated_ms: now_ms,
+        version: 0,
     }
 }
 

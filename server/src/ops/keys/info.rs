@@ -23,6 +23,12 @@ pub struct KeyInfo {
     pub endpoints: Endpoints,
     pub resources: ResourceScope,
     pub limits: KeyLimitsInfo,
+    /// Accounts that it may use; all, when the three are empty.
+    pub accounts: Vec<String>,
+    pub account_groups: Vec<String>,
+    pub account_tags: Vec<String>,
+    /// Models that it may ask for; all, when empty.
+    pub models: Vec<String>,
     pub expires: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
     /// `None` for declared keys.
@@ -61,6 +67,10 @@ impl KeyInfo {
             limits: KeyLimitsInfo {
                 concurrent: record.limits.concurrent,
             },
+            accounts: record.binding.accounts.clone(),
+            account_groups: record.binding.groups.clone(),
+            account_tags: record.binding.tags.clone(),
+            models: record.rules.allow.iter().map(ToString::to_string).collect(),
             expires: record.expires_ms.and_then(timestamp),
             revoked_at: record.revoked_ms.and_then(timestamp),
             created_at: written(record.created_ms),

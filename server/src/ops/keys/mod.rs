@@ -1,4 +1,5 @@
-//! Keys. Index: [`create`], [`list`], [`show`], [`update`], [`switch`] (disable, enable), [`rotate`], [`revoke`].
+//! Keys. Index: [`create`], [`list`], [`show`], [`update`], [`switch`] (disable, enable), [`rotate`], [`revoke`],
+//! [`upgrade`]. What can be set: [`rights`].
 //!
 //! Invariant: of one name at most one key lives, declared ones included; a revoked key stays and never comes back.
 
@@ -6,26 +7,31 @@ mod create;
 mod info;
 mod list;
 mod revoke;
+mod rights;
 mod rotate;
 mod show;
 mod switch;
 mod update;
+mod upgrade;
 
 use secrecy::{ExposeSecret, SecretString};
 use troupe_core::KeyId;
 use troupe_core::event::EventKind;
-use troupe_core::key::KeyRecord;
+use troupe_core::key::{HashScheme, KeyRecord};
 use troupe_core::port::{Expect, StoreError};
 use troupe_storage::crypt::{check_brought, check_generated, display_prefix, generate_secret};
 
+pub(super) use self::create::blank;
 pub use self::create::{CreateKey, KeyWithSecret};
 pub use self::info::{KeyInfo, KeyLimitsInfo, KeyUsage};
 pub use self::list::{KeyList, ListKeys};
 pub use self::revoke::RevokeKey;
+pub use self::rights::KeyRights;
 pub use self::rotate::RotateKey;
 pub use self::show::{ShowKey, ShownKey};
 pub use self::switch::{DisableKey, EnableKey};
 pub use self::update::UpdateKey;
+pub use self::upgrade::upgrade;
 pub use super::fields::{Endpoints, Limits};
 use super::{ErrorCode, OpError, Operations, now_ms};
 
@@ -59,7 +65,7 @@ impl Operations {
     }
 
     /// Stores and publishes. Where the store cannot say whether it wrote, what stands there is published.
-    async fn put_key(
+    pub(super) async fn put_key(
         &self,
         record: KeyRecord,
         expect: Expect,
@@ -125,10 +131,14 @@ impl Operations {
         };
         let text = secret.expose_secret();
         record.hash = self.hasher.hash(text.as_bytes());
+        record.scheme = HashScheme::HmacSha256;
         record.prefix = display_prefix(text, &record.hash);
         let declared = self.declared.load();
-        let taken = |key: &&KeyRecord| key.hash == record.hash && key.id != record.id;
-        if declared.keys.iter().find(taken).is_some() {
+        if declared
+            .keys
+            .iter()
+            .any(|key| key.hash == record.hash && key.id != record.id)
+        {
             return Err(OpError::new(
                 ErrorCode::Conflict,
                 "another key has this secret",
@@ -138,7 +148,7 @@ impl Operations {
     }
 }
 
-fn check_secret(secret: &str) -> Result<(), OpError> {
+pub(super) fn check_secret(secret: &str) -> Result<(), OpError> {
     check_brought(secret).map_err(|error| OpError::invalid(error.to_string()))?;
     if check_generated(secret) == Some(false) {
         return Err(OpError::invalid(
@@ -146,6 +156,16 @@ fn check_secret(secret: &str) -> Result<(), OpError> {
         ));
     }
     Ok(())
+}
+
+impl Operations {
+    /// The live key of that name, stored or declared.
+    pub(super) async fn key_named(&self, name: &str) -> Result<KeyRecord, OpError> {
+        if let Some(declared) = self.declared.load().key(name) {
+            return Ok(declared.clone());
+        }
+        self.stored_key(name).await
+    }
 }
 
 fn not_found(name: &str) -> OpError {

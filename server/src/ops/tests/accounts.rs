@@ -1,8 +1,9 @@
 use secrecy::ExposeSecret;
-use troupe_core::account::{AccountState, CoolDown, Health};
+use troupe_core::account::{AccountState, Auth, CoolDown, Health, LaneState};
 use troupe_core::event::EventKind;
 
 use super::super::accounts::*;
+use super::super::patch::Patch;
 use super::super::{ErrorCode, Operation, credential};
 use super::{events, new_account, operations};
 
@@ -17,11 +18,11 @@ async fn an_added_account_is_sealed_in_its_row() {
     assert_eq!(info.headers, ["anthropic-beta"]);
     let mut record = ops.stores.accounts.list().await.unwrap().remove(0);
     assert!(!record.sealed.windows(11).any(|part| part == b"good-secret"));
-    let seed = credential::seed(&ops.vault, record.clone(), None).unwrap();
-    assert_eq!(seed.credential.secret.expose_secret(), "good-secret");
+    let seed = credential::seed(&ops.vault, record.clone(), None, None).unwrap();
+    assert_eq!(seed.secrets.api_key.unwrap().expose_secret(), "good-secret");
     record.id = troupe_core::AccountId::declared("another");
     assert!(
-        credential::seed(&ops.vault, record, None).is_err(),
+        credential::seed(&ops.vault, record, None, None).is_err(),
         "moved to another row"
     );
 }
@@ -37,31 +38,46 @@ async fn what_cannot_be_an_account_is_refused_without_its_secret() {
         cases.push((said, add));
     };
     case("begins with a letter", |add| add.name = "-x".into());
-    case("exists already", |add| add.name = "taken".into());
+    case("account update taken", |add| add.name = "taken".into());
     case("is declared in", |add| add.name = "filed".into());
-    case("`oauth` is not available in this version", |add| {
-        add.kind = "oauth".into()
-    });
-    case("is `api_key`", |add| add.kind = "api-key".into());
+    case("`api_key`, `oauth` or", |add| add.kind = "api-key".into());
     case("http:// or https://", |add| {
-        add.base_url = Some("upstream".into())
+        add.settings.base_url = Patch::Set("upstream".into())
     });
-    case("must not end in /v1", |add| {
-        add.base_url = Some("https://h/v1/".into())
+    case("must not end in `/v1`", |add| {
+        add.settings.base_url = Patch::Set("https://h/v1/".into())
     });
     case("link-local", |add| {
-        add.base_url = Some("http://169.254.169.254".into())
+        add.settings.base_url = Patch::Set("http://169.254.169.254".into())
     });
     case("header cannot carry", |add| {
-        add.api_key = "hunter2 hunter2".into()
+        add.settings.api_key = Patch::Set("hunter2 hunter2".into())
     });
-    case("is empty", |add| add.api_key = "".into());
-    case("from 1 up", |add| add.concurrent = Some(0));
+    case("is empty", |add| {
+        add.settings.api_key = Patch::Set("".into())
+    });
+    case("needs `api_key`", |add| add.settings.api_key = Patch::Keep);
+    case("at least 1", |add| add.settings.concurrent = Patch::Set(0));
     case("gateway itself", |add| {
-        _ = add.headers.insert("Authorization".into(), "x".into())
+        add.settings.headers = Patch::Set([("Authorization".into(), Some("x".into()))].into())
     });
-    case("NAME=VALUE", |add| {
-        _ = add.headers.insert("x".into(), "a\r\nb".into())
+    case("header cannot carry", |add| {
+        add.settings.headers = Patch::Set([("x".into(), Some("a\r\nb".into()))].into())
+    });
+    case("percent", |add| {
+        add.settings.reserve = Patch::Set(Reserve::Text("hunter2".into()))
+    });
+    case("`schedule`", |add| {
+        add.settings.schedule = Patch::Set("hunter2".into())
+    });
+    case("`proxy`", |add| {
+        add.settings.proxy = Patch::Set("ftp://u:hunter2@h".into())
+    });
+    case("certificate authority", |add| {
+        add.settings.ca_file = Patch::Set("/nowhere/ca.pem".into())
+    });
+    case("prefers what", |add| {
+        add.settings.preferred_auth = Patch::Set(troupe_core::account::PreferredAuth::Oauth)
     });
     for (said, add) in cases {
         let refusal = add.run(&ops).await.unwrap_err();
@@ -79,7 +95,7 @@ async fn a_stopped_gateways_accounts_are_probed_directly() {
     for (name, ok) in [("main", true), ("filed", true), ("bad", false)] {
         let tested = TestAccount { name: name.into() }.run(&ops).await.unwrap();
         assert_eq!(
-            matches!(tested.result, TestResult::Ok { latency_ms: 7 }),
+            matches!(tested.result, TestResult::Ok { latency_ms: 7, .. }),
             ok,
             "{name}"
         );
@@ -103,29 +119,39 @@ async fn enabling_revives() {
             .state,
         "disabled"
     );
-    let state = AccountState {
-        id: info.id,
+    let mut state = AccountState::new(info.id, 1);
+    let lane = LaneState {
         health: Health::OutOfService {
             since_ms: 1,
             reason: "no credit".into(),
         },
         cooldowns: vec![CoolDown {
             model: None,
+            betas: None,
             until_ms: u64::MAX >> 12,
             throttled: true,
         }],
-        updated_ms: 1,
+        windows: Vec::new(),
     };
-    ops.stores.accounts.save_state(state, None).await.unwrap();
+    state.lanes.insert(Auth::ApiKey, lane);
+    state.stats.succeeded = 7;
+    let accounts = &ops.stores.accounts;
+    accounts.save_state(state, Vec::new()).await.unwrap();
     let shown = ShowAccount { name: name() }.run(&ops).await.unwrap();
+    let credential = &shown.credentials[0];
     assert_eq!(
-        (shown.state.as_str(), shown.cooldowns.len()),
+        (shown.state.as_str(), credential.cooldowns.len()),
         ("disabled", 1)
     );
+    assert_eq!(credential.reason.as_deref(), Some("no credit"));
     let enabled = EnableAccount { name: name() }.run(&ops).await.unwrap();
     assert_eq!(
-        (enabled.state.as_str(), enabled.cooldowns.len()),
-        ("active", 0)
+        (
+            enabled.state.as_str(),
+            enabled.credentials[0].cooldowns.len(),
+            enabled.stats.unwrap().succeeded
+        ),
+        ("active", 0, 7)
     );
     let told = events(&ops).await;
     assert!(

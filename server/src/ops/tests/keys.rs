@@ -1,6 +1,8 @@
 use secrecy::ExposeSecret;
 use troupe_core::event::EventKind;
-use troupe_storage::crypt::check_generated;
+use troupe_core::key::HashScheme;
+use troupe_core::port::Expect;
+use troupe_storage::crypt::{check_generated, plain_hash};
 
 use super::super::keys::*;
 use super::super::{ErrorCode, Operation};
@@ -119,20 +121,29 @@ async fn a_rotated_key_stays_itself_with_another_secret() {
 async fn what_is_given_is_updated_and_the_rest_stays() {
     let ops = operations().await;
     let create = CreateKey {
-        owner: Some("me".into()),
-        group: Some("platform".into()),
-        endpoints: Some(Endpoints::Word("all".into())),
-        expires: Some("30d".into()),
-        limits: [("concurrent".to_owned(), Some(4.into()))].into(),
+        rights: KeyRights {
+            owner: Some("me".into()),
+            group: Some("platform".into()),
+            endpoints: Some(Endpoints::Word("all".into())),
+            expires: Some("30d".into()),
+            limits: [("concurrent".to_owned(), Some(4.into()))].into(),
+            accounts: Some(vec!["main".into()]),
+            models: Some(vec!["claude-haiku-*".into()]),
+            ..KeyRights::default()
+        },
         ..new_key("ci")
     };
     create.run(&ops).await.unwrap();
     let update = UpdateKey {
         name: "ci".into(),
-        owner: Some(String::new()),
-        expires: Some("never".into()),
-        endpoints: Some(Endpoints::Paths(vec!["/v1/files".into()])),
-        ..UpdateKey::default()
+        rights: KeyRights {
+            owner: Some(String::new()),
+            expires: Some("never".into()),
+            endpoints: Some(Endpoints::Paths(vec!["/v1/files".into()])),
+            accounts: Some(Vec::new()),
+            account_tags: Some(vec!["eu".into()]),
+            ..KeyRights::default()
+        },
     };
     let updated = update.run(&ops).await.unwrap();
     assert_eq!((updated.owner, updated.expires), (None, None));
@@ -142,6 +153,9 @@ async fn what_is_given_is_updated_and_the_rest_stays() {
         Endpoints::Paths(vec!["/v1/files".into()])
     );
     assert_eq!(updated.limits.concurrent, Some(4));
+    assert_eq!(updated.models, ["claude-haiku-*"]);
+    assert!(updated.accounts.is_empty());
+    assert_eq!(updated.account_tags, ["eu"]);
     let nothing = UpdateKey {
         name: "ci".into(),
         ..UpdateKey::default()
@@ -152,8 +166,10 @@ async fn what_is_given_is_updated_and_the_rest_stays() {
     );
     let late = UpdateKey {
         name: "ci".into(),
-        limits: [("tokens_per_hour".to_owned(), Some(9.into()))].into(),
-        ..UpdateKey::default()
+        rights: KeyRights {
+            limits: [("tokens_per_hour".to_owned(), Some(9.into()))].into(),
+            ..KeyRights::default()
+        },
     };
     let refusal = late.run(&ops).await.unwrap_err();
     assert_eq!((refusal.code, refusal.exit()), (ErrorCode::NotAvailable, 2));
@@ -207,8 +223,10 @@ async fn a_declared_key_is_shown_and_never_changed() {
         RevokeKey { name: name() }.run(&ops).await.unwrap_err(),
         UpdateKey {
             name: name(),
-            owner: Some("x".into()),
-            ..UpdateKey::default()
+            rights: KeyRights {
+                owner: Some("x".into()),
+                ..KeyRights::default()
+            },
         }
         .run(&ops)
         .await
@@ -223,4 +241,34 @@ async fn a_declared_key_is_shown_and_never_changed() {
     let shown = ShowKey { name: name() }.run(&ops).await.unwrap();
     assert!(shown.key.declared && shown.key.created_at.is_none());
     assert!(events(&ops).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_imported_hash_becomes_ours_at_its_first_use() {
+    let ops = operations().await;
+    let secret = secrecy::SecretString::from("sk-litellm-0123456789abcdef");
+    let made = new_key("ci").run(&ops).await.unwrap();
+    let mut record = ops.stores.keys.list().await.unwrap().remove(0);
+    record.hash = plain_hash(secret.expose_secret().as_bytes());
+    record.scheme = HashScheme::Sha256;
+    let (id, expect) = (record.id, Expect::Version(record.version));
+    let event = ops.event(EventKind::KeyUpdated {
+        id,
+        name: "ci".into(),
+    });
+    ops.stores.keys.put(record, expect, event).await.unwrap();
+    let other = upgrade(&ops, id, &"another-secret-0123456789".into()).await;
+    assert_eq!(other.unwrap_err().code, ErrorCode::Invalid);
+    // Two uses at once.
+    let (one, two) = tokio::join!(upgrade(&ops, id, &secret), upgrade(&ops, id, &secret));
+    assert_eq!((one, two), (Ok(true), Ok(false)));
+    let stored = ops.stores.keys.list().await.unwrap().remove(0);
+    assert_eq!(stored.scheme, HashScheme::HmacSha256);
+    assert_eq!(
+        stored.hash,
+        ops.hasher.hash(secret.expose_secret().as_bytes())
+    );
+    assert_ne!(stored.prefix, made.key.prefix);
+    let gone = upgrade(&ops, troupe_core::KeyId::declared("nobody"), &secret).await;
+    assert_eq!(gone, Ok(false));
 }

@@ -1,13 +1,18 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
+use serde_json::json;
+use troupe_actors::directory::Outside;
 use troupe_actors::{Clock, Directory, DirectoryConfig, Tree};
-use troupe_core::account::{AccountTell, Report, Verdict};
+use troupe_core::account::{AccountTell, Auth, Report, Verdict};
+use troupe_core::port::Member;
+use troupe_mock::{FamilySeed, Mock, MockConfig};
 
 use super::super::accounts::*;
 use super::super::keys::*;
 use super::super::{Operation, Operations};
-use super::{new_account, new_key, operations};
+use super::{account, new_account, new_key, operations};
+use crate::keeper::Keeper;
 
 /// Runs `test` with a running directory, and ends its threads.
 fn live<F: Future<Output = ()>>(test: impl FnOnce(Operations) -> F + 'static) {
@@ -15,10 +20,22 @@ fn live<F: Future<Output = ()>>(test: impl FnOnce(Operations) -> F + 'static) {
     system.block_on(async {
         let ops = operations().await;
         let tree = Tree::start(Clock::system(), tokio::runtime::Handle::current());
+        let keeper = Arc::new(Keeper::new(
+            Arc::clone(&ops.stores.accounts),
+            Arc::clone(&ops.vault),
+            Arc::default(),
+            Member {
+                node: "local".into(),
+                boot_epoch: 1,
+            },
+        ));
         let directory = Directory::start(
             tree,
             ops.stores.clone(),
-            Arc::clone(&ops.prober),
+            Outside {
+                prober: Arc::clone(&ops.prober),
+                keeper,
+            },
             DirectoryConfig::default(),
         );
         test(ops.live(Arc::clone(&directory))).await;
@@ -76,10 +93,8 @@ fn a_change_of_an_account_reaches_its_actor() {
         let verdict = Verdict::OutOfService {
             reason: "no credit".into(),
         };
-        active.handle.tell(AccountTell::Reports(vec![Report {
-            model: None,
-            verdict,
-        }]));
+        let report = Report::new(Auth::ApiKey, 0, None, verdict);
+        active.handle.tell(AccountTell::Reports(vec![report]));
         let tested = TestAccount { name: name() }.run(&ops).await.unwrap();
         assert!(matches!(tested.result, TestResult::Ok { .. }));
         let shown = ShowAccount { name: name() }.run(&ops).await.unwrap();
@@ -102,5 +117,105 @@ fn a_change_of_an_account_reaches_its_actor() {
         );
         RemoveAccount { name: name() }.run(&ops).await.unwrap();
         assert!(directory.account(info.id).is_none());
+    });
+}
+
+#[test]
+fn tokens_are_renewed_by_the_actor() {
+    live(|ops| async move {
+        let upstream = Mock::start(MockConfig::default()).await.unwrap();
+        let seeded = upstream.oauth().seed(FamilySeed {
+            family: "f".into(),
+            ..FamilySeed::default()
+        });
+        let item = json!({"name": "me", "kind": "oauth", "base_url": upstream.url(),
+            "oauth": {"token_url": format!("{}/oauth/token", upstream.url()), "client_id": "app"},
+            "tokens": {"access_token": seeded.access_token, "refresh_token": seeded.refresh_token,
+                "expires_in_s": 3600}});
+        let info = account(item).run(&ops).await.unwrap();
+        assert_eq!(info.credentials[0].token.as_ref().unwrap().generation, 1);
+        let refresh = RefreshAccount { name: "me".into() };
+        let info = refresh.run(&ops).await.unwrap();
+        assert_eq!(info.credentials[0].token.as_ref().unwrap().generation, 2);
+        let renewals = info.stats.unwrap().renewals;
+        assert_eq!(renewals.last().unwrap().outcome, "renewed");
+        upstream.oauth().revoke("f");
+        let refresh = RefreshAccount { name: "me".into() };
+        let refused = refresh.run(&ops).await.unwrap_err();
+        assert!(refused.message.contains("account login me"), "{refused}");
+        let plain = new_account("main", "good").run(&ops).await.unwrap();
+        let refused = RefreshAccount { name: plain.name }
+            .run(&ops)
+            .await
+            .unwrap_err();
+        assert!(refused.message.contains("no oauth"), "{refused}");
+    });
+}
+
+#[test]
+fn the_ranking_is_explained() {
+    live(|ops| async move {
+        for (name, extra) in [
+            ("a", json!({"tags": ["eu"], "weight": 2})),
+            ("b", json!({"deny_models": ["*opus*"], "tags": ["eu"]})),
+            ("c", json!({})),
+        ] {
+            let mut item = json!({"name": name, "api_key": "good", "concurrent": 2});
+            item.as_object_mut()
+                .unwrap()
+                .extend(extra.as_object().unwrap().clone());
+            account(item).run(&ops).await.unwrap();
+        }
+        DisableAccount { name: "c".into() }.run(&ops).await.unwrap();
+        let mut key = new_key("ci");
+        key.rights.account_tags = Some(vec!["eu".into()]);
+        key.rights.models = Some(vec!["claude-*".into()]);
+        key.run(&ops).await.unwrap();
+        let explain = |model: &str, key: Option<&str>| ExplainRouting {
+            model: Some(model.into()),
+            key: key.map(Into::into),
+            session: None,
+        };
+        let told = explain("claude-opus-5", None).run(&ops).await.unwrap();
+        let rows: Vec<_> = told
+            .accounts
+            .iter()
+            .map(|a| (a.name.as_str(), a.place, a.why_not.as_deref()))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                ("a", Some(0), None),
+                ("b", None, Some("its rules keep the model away")),
+                ("c", None, Some("disabled")),
+            ]
+        );
+        let terms = told.accounts[0].terms.as_ref().unwrap();
+        assert_eq!((terms.weight, terms.limit, terms.in_use), (2, Some(2), 0));
+        let told = explain("gpt-9", Some("ci")).run(&ops).await.unwrap();
+        assert_eq!(
+            told.refused.as_deref(),
+            Some("the key may not ask for this model")
+        );
+        let with_session = ExplainRouting {
+            session: Some("s".into()),
+            ..explain("claude-haiku-4-5", None)
+        };
+        assert!(
+            with_session
+                .run(&ops)
+                .await
+                .unwrap_err()
+                .message
+                .contains("name the key")
+        );
+        assert!(explain("m", Some("nobody")).run(&ops).await.is_err());
+        let told = explain("claude-haiku-4-5", Some("ci"))
+            .run(&ops)
+            .await
+            .unwrap();
+        let last = told.accounts.last().unwrap();
+        assert_eq!(last.why_not.as_deref(), Some("the key may not use it"));
+        assert_eq!(told.accounts.iter().filter(|a| a.candidate).count(), 3 - 1);
     });
 }
