@@ -136,7 +136,15 @@ impl App {
             Arc::clone(&declared),
             prober,
         )
-        .live(Arc::clone(&directory));
+        .live(Arc::clone(&directory))
+        .planned_by({
+            // What changes keys is held by a task that ends with the gateway.
+            let (gateway, plan) = (Arc::downgrade(&gateway), gateway.plan.load_full());
+            move || {
+                let gateway = gateway.upgrade();
+                gateway.map_or_else(|| Arc::clone(&plan), |gateway| gateway.plan.load_full())
+            }
+        });
         publish(&operations, &directory).await?;
         upgrade_keys(&gateway, operations.acting_as("system"));
         let first_key = first_key(&operations).await?;
