@@ -108,7 +108,7 @@ fn refusals(place: &Place) {
         (
             format!("account add x --base-url http://u:p@h {stdin}"),
             2,
-            "URL",
+            "base_url",
         ),
         (
             format!("account add x --header x-api-key=1 {stdin}"),

@@ -11,7 +11,9 @@
 mod browser_admin;
 mod cli_accounts;
 mod cli_config;
+mod cli_import;
 mod cli_keys;
+mod cli_login;
 mod cli_secrets;
 mod e2e_bytes;
 mod e2e_clients;

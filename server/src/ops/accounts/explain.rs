@@ -2,6 +2,8 @@
 //!
 //! Invariant: a look: nothing is leased, asked or moved; by the next request it may be different.
 
+use std::sync::Arc;
+
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use troupe_actors::Directory;
@@ -115,24 +117,20 @@ impl Operation for ExplainRouting {
             }
         }
         let ranked = explain(plan.strategy, &candidates, 0, plan.max_attempts);
-        let mut accounts: Vec<_> = ranked
-            .iter()
-            .filter_map(|ranked| {
-                let auth = fits.iter().find(|(index, _)| *index == ranked.index);
-                Some(candidate_told(
-                    set.iter().nth(ranked.index)?,
-                    ranked,
-                    auth.map(|(_, auth)| *auth),
-                ))
-            })
-            .collect();
+        let by_index: &[Arc<ActiveAccount>] = &set;
+        let tell = |ranked: &Ranked| {
+            let auth = fits.iter().find(|(index, _)| *index == ranked.index);
+            let account = by_index.get(ranked.index)?;
+            Some(candidate_told(account, ranked, auth.map(|(_, auth)| *auth)))
+        };
+        let mut accounts: Vec<_> = ranked.iter().filter_map(tell).collect();
         accounts.extend(out);
         Ok(Explanation {
             strategy: plan.strategy,
             max_attempts: plan.max_attempts,
             refused: key.and_then(|key| refused(&key, asked, now.unix_ms)),
             session_account: preferred
-                .and_then(|id| set.place(id).and_then(|place| set.iter().nth(place)))
+                .and_then(|id| set.get(id))
                 .map(|account| account.name.to_string()),
             accounts,
         })

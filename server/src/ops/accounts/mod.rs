@@ -163,7 +163,12 @@ impl Operations {
         tokens: Option<&TokenRow>,
     ) -> Result<(), OpError> {
         if let Some(directory) = &self.directory {
-            let seed = credential::seed(&self.vault, record, tokens, None)?;
+            let is_new = directory.account(record.id).is_none();
+            let mut seed = credential::seed(&self.vault, record, tokens, None)?;
+            if is_new && tokens.is_none() {
+                // It need not find out.
+                seed.token = Some(still::seed(&seed.record, None));
+            }
             directory.put_accounts(vec![seed], &[]);
         }
         Ok(())

@@ -47,7 +47,8 @@ pub(super) fn view_with(
     Account::new(record.clone(), secrets, tokens, state, slots, now).view()
 }
 
-fn seed(record: &AccountRecord, row: Option<&TokenRow>) -> TokenSeed {
+/// What is known of its tokens without opening them.
+pub(super) fn seed(record: &AccountRecord, row: Option<&TokenRow>) -> TokenSeed {
     let Some(row) = row else {
         let by_login = record
             .oauth
