@@ -80,6 +80,21 @@ fn life_of_an_account(place: &Place, gateway: Option<&Process>) {
     assert_eq!(shown["slots"].is_null(), gateway.is_none(), "{shown}");
     assert!(place.run("account show wrong").ok().contains("bearer"));
 
+    let line = "account update main --weight 5 --tag eu --schedule mon-sun --json";
+    let updated = place.run(line).json();
+    assert_eq!(
+        (&updated["weight"], &updated["tags"]),
+        (&json!(5), &json!(["eu"]))
+    );
+    let line = "account update main --unset schedule --unset tags --reserve 90% --json";
+    let updated = place.run(line).json();
+    assert_eq!(
+        (&updated["schedule"], &updated["tags"], &updated["weight"]),
+        (&Value::Null, &json!([]), &json!(5))
+    );
+    assert_eq!(updated["reserve"], 90);
+    answers(place, gateway, 200);
+
     place.run("account disable main").ok();
     answers(place, gateway, 503);
     let list = place.run("account list --json").json();
@@ -116,6 +131,17 @@ fn refusals(place: &Place) {
             "x-api-key",
         ),
         ("account add x".into(), 2, "--api-key-stdin"),
+        ("account update there".into(), 2, "nothing to change"),
+        ("account update there --unset colour".into(), 2, "colour"),
+        (
+            "account update there --weight 1 --unset weight".into(),
+            2,
+            "both given",
+        ),
+        ("account update there --unset api_key".into(), 2, "api_key"),
+        ("account update nobody --weight 1".into(), 1, "account list"),
+        ("account refresh there".into(), 2, "no oauth"),
+        ("account exchange there".into(), 1, "acknowledge_terms"),
         ("account add x --api-key-file nowhere".into(), 2, "nowhere"),
         ("account show nobody".into(), 1, "account list"),
         ("account test nobody".into(), 1, "account list"),

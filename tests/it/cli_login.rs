@@ -122,6 +122,30 @@ fn the_browser_brings_the_code() {
 }
 
 #[test]
+fn a_declared_account_is_logged_in_too() {
+    let place = Place::bare();
+    let url = place.upstream.url();
+    let redirect = free_address();
+    place.configure(&format!(
+        "keys: [{{ name: declared, secret: {KEY} }}]
+accounts:
+  - name: me
+    kind: oauth
+    base_url: \"{url}\"
+    oauth: {{ grant: refresh_token, token_url: \"{url}/oauth/token\", authorize_url: \"{url}/oauth/authorize\", client_id: app, redirect_uri: \"http://{redirect}/cb\" }}
+"
+    ));
+    let mut gateway = place.serve();
+    assert_eq!(place.message(KEY, "default").status, 503);
+    logs_in_by_redirect(&place, "login");
+    assert_eq!(place.message(KEY, "default").status, 200);
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended(ENDS_WITHIN), 0, "{}", gateway.log());
+    let _again = place.start("again", place.command("serve"));
+    assert_eq!(place.message(KEY, "default").status, 200);
+}
+
+#[test]
 fn tokens_are_brought_and_renewed() {
     let place = place("");
     let seeded = place.upstream.oauth().seed(FamilySeed {
@@ -212,6 +236,17 @@ fn the_choice_of_an_account_is_explained() {
         (&"one".into(), &0.into())
     );
     assert_eq!(accounts[1]["why_not"], "its rules keep the model away");
+    let ask = Ask::message("default", false)
+        .key(KEY)
+        .with("x-claude-code-session-id", "s1");
+    assert_eq!(ask.send(place.address).status, 200);
+    let line = "account explain --key declared --session s1 --json";
+    let remembered = until(Duration::from_secs(5), || {
+        let told = place.run(line).json();
+        let home = &told["session_account"];
+        !home.is_null() && told["accounts"][0]["name"] == *home
+    });
+    assert!(remembered, "{}", place.run(line).json());
     let table = place.run("account explain --key eu").ok();
     assert!(table.contains("the key may not use it"), "{table}");
 }

@@ -77,6 +77,9 @@ pub(super) struct AddArgs {
 pub(super) struct UpdateArgs {
     #[command(flatten)]
     pub named: Named,
+    /// What it is made for from now on: api_key, oauth or web_session
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
     #[command(flatten)]
     pub settings: SettingsArgs,
     /// Remove a setting, by its name in the configuration file (schedule, proxy, oauth.client_id, …). May be repeated

@@ -103,6 +103,7 @@ async fn update(config: Option<PathBuf>, args: UpdateArgs) -> Result<(), CliErro
     let web = settings.brings_cookie();
     let operation = UpdateAccount {
         name: args.named.name,
+        kind: args.kind,
         settings,
     };
     let account = carry_out(config, operation).await?;

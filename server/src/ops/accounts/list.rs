@@ -1,5 +1,6 @@
 //! All accounts.
 
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::super::{OpError, Operation, Operations};
@@ -28,10 +29,11 @@ impl Operation for ListAccounts {
             .accounts
             .iter()
             .map(|account| (&account.record, true));
-        let mut accounts = Vec::new();
-        for (record, declared) in stored.chain(declared) {
-            accounts.push(ops.account_info(record, declared, &learnt).await);
-        }
+        let told = stored
+            .chain(declared)
+            .map(|(record, declared)| ops.account_info(record, declared, &learnt));
+        // All at once: one that does not tell its counters keeps the others waiting for that long only.
+        let mut accounts = join_all(told).await;
         accounts.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(AccountList { accounts })
     }

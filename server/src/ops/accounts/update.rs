@@ -6,12 +6,15 @@ use troupe_core::port::Expect;
 
 use super::super::{ErrorCode, OpError, Operation, Operations, now_ms};
 use super::settings::AccountSettings;
-use super::{AccountInfo, TRIES, not_found};
+use super::{AccountInfo, TRIES, apply, not_found};
 
 /// Changes what is given; `null` removes. What is running keeps what it holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct UpdateAccount {
     pub name: String,
+    /// What it is made for from now on; it must have the credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     #[serde(flatten)]
     pub settings: AccountSettings,
 }
@@ -21,7 +24,7 @@ impl Operation for UpdateAccount {
     const NAME: &'static str = "account.update";
 
     async fn run(self, ops: &Operations) -> Result<AccountInfo, OpError> {
-        if self.settings.is_empty() {
+        if self.kind.is_none() && self.settings.is_empty() {
             return Err(OpError::invalid(
                 "nothing to change; say what, for example the API key or the weight",
             ));
@@ -36,6 +39,9 @@ impl Operation for UpdateAccount {
                 id: record.id,
                 name: record.name.clone(),
             };
+            if let Some(kind) = &self.kind {
+                record.kind = apply::kind(kind)?;
+            }
             ops.apply_settings(&mut record, self.settings.clone())
                 .await?;
             record.updated_ms = now_ms();

@@ -188,9 +188,20 @@ async fn a_web_session_needs_its_terms_acknowledged() {
         .await
         .unwrap();
     assert_eq!(enabled.state, "active");
+    let away = json!({"name": "web", "kind": "api_key", "web": null, "api_key": "hunter2-key"});
+    let other = account(json!({"name": "other", "api_key": "k"}));
+    other.run(&ops).await.unwrap();
+    let mut of_other = away.clone();
+    of_other["name"] = "other".into();
+    of_other["kind"] = "web_session".into();
+    let refusal = update(&ops, of_other).await.unwrap_err();
+    assert!(refusal.message.contains("needs `web`"), "{refusal}");
     let header = json!({"name": "web", "headers": {"User-Agent": "Mozilla"}});
     let refusal = update(&acknowledged, header).await.unwrap_err();
     assert!(refusal.message.contains("says what it is"), "{refusal}");
+    let info = update(&ops, away).await.unwrap();
+    assert_eq!((info.kind.as_str(), info.web), ("api_key", None));
+    assert_eq!(info.credentials.len(), 1);
 }
 
 #[tokio::test]
