@@ -2,9 +2,15 @@
 //! hand: it sends what no library would, and shows what came back byte for byte.
 
 mod client;
+mod declare;
+mod pool;
+mod socks;
 mod stage;
 mod upstream;
 
-pub use client::{Client, head, request};
+pub use client::{Answer, Client, head, request};
+pub use declare::{api, counted, credential, keys, oauth, refreshed, secret};
+pub use pool::Pool;
+pub use socks::Socks;
 pub use stage::{Account, FILES, FIRST, PLAIN, SECOND, Setup, Stage, UNBOUND, message, stream};
 pub use upstream::Canned;
