@@ -15,12 +15,13 @@ use troupe_core::account::Health;
 use troupe_core::port::{Members, Stores};
 use troupe_storage::crypt::KeyHasher;
 use dashmap::DashMap;
-use troupe_core::{AccountId, KeyId};
+use troupe_core::KeyId;
 use troupe_upstream::breaker::Breakers;
 use troupe_upstream::web::Organization;
 
 use crate::load::Load;
 use crate::networks::Networks;
+use crate::pipeline::web::WebSessions;
 use crate::plan::Plan;
 use crate::telemetry::Telemetry;
 
@@ -56,8 +57,7 @@ pub struct Gateway {
     pub load: Arc<Load>,
     /// One for each upstream host.
     pub breakers: Breakers,
-    /// Of web sessions, as they were learnt; as many as there are accounts.
-    pub organizations: DashMap<AccountId, Organization>,
+    pub web: WebSessions,
     /// Keys that another gateway hashed and that were just used: to be hashed as ours. Taken by the composition root.
     upgrades: OnceLock<mpsc::Sender<(KeyId, SecretString)>>,
     phase: AtomicU8,
@@ -94,7 +94,7 @@ impl Gateway {
             plan: ArcSwap::from_pointee(plan),
             load,
             breakers: Breakers::new(troupe_upstream::breaker::Settings::default()),
-            organizations: DashMap::new(),
+            web: WebSessions::default(),
             upgrades: OnceLock::new(),
             phase: AtomicU8::new(0),
         })

@@ -7,6 +7,7 @@ mod pool;
 mod socks;
 mod stage;
 mod upstream;
+mod web;
 
 pub use client::{Answer, Client, head, request};
 pub use declare::{api, counted, credential, keys, oauth, refreshed, secret};
@@ -14,3 +15,4 @@ pub use pool::Pool;
 pub use socks::Socks;
 pub use stage::{Account, FILES, FIRST, PLAIN, SECOND, Setup, Stage, UNBOUND, message, stream};
 pub use upstream::Canned;
+pub use web::{Said, WEB, ask, ask_tools, scripted, session, web};

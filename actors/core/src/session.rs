@@ -168,6 +168,7 @@ impl Machine for Session {
     type View = SessionView;
 
     fn handle(&mut self, now: Now, input: Input<Self>, turn: &mut Turn<Self>) {
+        let had_paused = self.paused.is_some();
         if self
             .paused
             .as_ref()
@@ -186,12 +187,15 @@ impl Machine for Session {
                 drop(hold);
             }
             Input::Tell(SessionTell::Pause { paused, for_ms }) => {
-                self.paused = Some((paused, now.mono_ms + for_ms));
+                self.paused = Some((paused, now.mono_ms.saturating_add(for_ms)));
             }
             Input::Done(SessionDone::Saved) | Input::Left(_) | Input::Wake => {}
         }
         let idle_at = self.entry.touched_ms() + self.times.idle_ms;
-        if idle_at <= now.mono_ms && self.paused.is_none() && self.entry.try_close() {
+        // Begun for a conversation alone, it is of no more use.
+        let is_spent = had_paused && self.view.affinity.is_none();
+        let may_leave = self.paused.is_none() && (is_spent || idle_at <= now.mono_ms);
+        if may_leave && self.entry.try_close() {
             turn.stop();
         }
         let pause_ends = self.paused.as_ref().map_or(u64::MAX, |(_, at)| *at);
@@ -272,13 +276,20 @@ mod tests {
             let ask = Input::Ask(Ticket(1), SessionAsk::Resume);
             session.handle(Now::default().plus(at_ms), ask, &mut turn);
             let (_, SessionReply::Resumed(paused)) = turn.replies.remove(0);
-            paused.is_some()
+            (paused.is_some(), turn.stop)
         };
+        let hold = entry.enter(0);
         tell(&mut session, Now::default(), pause());
         assert_eq!(session.deadline(), Some(100));
-        assert!(resume(&mut session, 99) && !resume(&mut session, 99));
+        assert_eq!(resume(&mut session, 99), (true, false));
+        assert_eq!(resume(&mut session, 99), (false, false));
+        drop(hold);
         tell(&mut session, Now::default(), pause());
-        assert!(!resume(&mut session, 100));
+        assert_eq!(
+            resume(&mut session, 100),
+            (false, true),
+            "it was begun for this alone"
+        );
         tell(&mut session, Now::default().plus(9_000), pause());
         assert!(
             session.paused.is_some(),

@@ -18,8 +18,8 @@ impl Directory {
     /// The running actor of a session, started if need be; `None` when the bound is reached.
     #[must_use]
     pub fn session(self: &Arc<Self>, key: SessionKey) -> Option<Arc<ActiveSession>> {
-        if let Some(found) = self.sessions.get(&key).filter(|s| !s.entry.is_closed()) {
-            return Some(Arc::clone(found.value()));
+        if let Some(found) = self.running_session(&key) {
+            return Some(found);
         }
         if self.sessions.len() >= self.config.max_sessions {
             return None;
@@ -39,6 +39,13 @@ impl Directory {
                 Some(session)
             }
         }
+    }
+
+    /// The actor of a session, if it runs.
+    #[must_use]
+    pub fn running_session(&self, key: &SessionKey) -> Option<Arc<ActiveSession>> {
+        let found = self.sessions.get(key)?;
+        (!found.entry.is_closed()).then(|| Arc::clone(found.value()))
     }
 
     /// How many sessions are active.

@@ -14,6 +14,8 @@ use crate::gateway::{Gateway, Phase};
 const LOOK: Duration = Duration::from_millis(20);
 /// For streams that are cut to be told so.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// For conversations that waited to be deleted.
+const FAREWELL_TO_CHATS: Duration = Duration::from_secs(5);
 
 /// SIGTERM and SIGINT; SIGHUP, which the configuration's watcher waits for, no longer ends the process.
 #[derive(Debug)]
@@ -90,6 +92,7 @@ pub async fn stop(app: App) -> bool {
     } = app;
     drop((operations, reloader));
     gateway.directory.drain().await;
+    gateway.web.settle(FAREWELL_TO_CHATS).await;
     let directory = std::sync::Arc::clone(&gateway.directory);
     drop(gateway);
     // Workers let go of it when their threads end; if one lingers, the process's end stops the arbiters.

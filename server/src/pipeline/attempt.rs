@@ -130,6 +130,7 @@ pub async fn run(
             betas,
             is_message: ask.is_message,
             preferred: ask.preferred,
+            resumes: ask.paused.is_some(),
             bound: ask.bound,
             binding: ask.binding,
             tried: &tried,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use troupe_actors::account::AccountSet;
 use troupe_core::AccountId;
-use troupe_core::account::{AuthSet, Fit, Unavailable, Want};
+use troupe_core::account::{Auth, AuthSet, Fit, Unavailable, Want};
 use troupe_core::key::AccountBinding;
 use troupe_core::routing::{Candidate, Choice, ChosenBy, rank};
 
@@ -72,6 +72,8 @@ pub struct Wanted<'a> {
     pub is_message: bool,
     /// The session's last account: a preference.
     pub preferred: Option<AccountId>,
+    /// A web conversation waits there for this request.
+    pub resumes: bool,
     /// The owner of a resource that the request names: a must.
     pub bound: Option<AccountId>,
     /// Accounts that the key may use.
@@ -214,7 +216,8 @@ fn at_home(
         return None;
     }
     let fit = view.fit(&wanted.of(home, plan, now)).ok()?;
-    if fit.avoided || fit.stale {
+    let goes_on = wanted.resumes && fit.auth == Auth::Web;
+    if fit.stale || fit.avoided && !goes_on {
         return None;
     }
     let choice = Choice::new(ChosenBy::Affinity, plan.strategy, 1, 0);

@@ -1,91 +1,50 @@
 //! The fallback mode: an attempt on an account's web session, made on the control runtime and relayed like any other.
 //!
-//! Invariant: what runs for an answer ends with it: the task that reads the surface ends when its receiver is gone, and a
-//! conversation that waits for a tool's result is owned by the session actor of that result.
+//! Invariant: what runs for an answer ends with it, before its first event and after; a conversation that waits for a
+//! tool's result is owned by the session actor of that result.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod learnt;
+mod piped;
+mod waiting;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use bytes::Bytes;
-use futures_util::StreamExt;
-use tokio::sync::mpsc;
-use troupe_actors::Directory;
-use troupe_actors::account::ActiveAccount;
-use troupe_core::account::{AccountTell, Auth, Report, Verdict};
-use troupe_core::session::{Paused, SessionAsk, SessionReply, SessionTell};
-use troupe_core::{AccountId, KeyId, SessionKey};
+use actix_web::http::header::CONTENT_TYPE;
+use tokio::task::{JoinError, JoinHandle};
+use troupe_core::account::{Credential, Verdict};
 use troupe_upstream::breaker::Outcome as HostOutcome;
-use troupe_upstream::web::{
-    self, PauseSink, WebAccount, WebAnswer, WebBody, WebFault, WebLimits, WebRequest,
-};
-use troupe_upstream::{AnswerBody, BodyError, Facts, SendError, UpstreamAnswer};
+use troupe_upstream::web::{self, Deletions, WebAccount, WebFault, WebLimits, WebRequest};
+use troupe_upstream::{AnswerBody, Facts, SendError, UpstreamAnswer};
 
 use super::attempt::{Ask, AskBody, Opened, first_events};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Lease};
 use super::failure::Failure;
-use crate::gateway::Gateway;
+use crate::error::Problem;
 use crate::plan::{Plan, WebPlan};
+use piped::{Begun, Told, begin};
+use waiting::{Keep, Rooms};
 
-/// Events that wait between the surface and the relay.
-const AHEAD: usize = 32;
-/// Times in which a session's actor answers.
-const RESUME_WITHIN: Duration = Duration::from_secs(1);
+pub use learnt::Organizations;
+pub use waiting::paused;
 
-const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Fields of the request that have no effect on the web surface, by name.
-const IGNORED: HeaderName = HeaderName::from_static("x-troupe-ignored");
-/// A connection test that the gateway answered itself.
-const ANSWERED: HeaderName = HeaderName::from_static("x-troupe-answered-locally");
-
-/// The conversation that waits for the tool results in `body`, if one does.
-pub async fn paused(exchange: &Exchange, key: KeyId, body: &Bytes) -> Option<Paused> {
-    let session = waiting_for(key, &web::answered_tools(body))?;
-    let active = exchange.worker.gateway.directory.session(session)?;
-    let asked = active.handle.ask(SessionAsk::Resume);
-    match tokio::time::timeout(RESUME_WITHIN, asked).await {
-        Ok(Ok(SessionReply::Resumed(paused))) => paused,
-        _ => None,
-    }
+/// What web sessions share in a process.
+#[derive(Debug, Default)]
+pub struct WebSessions {
+    organizations: Organizations,
+    rooms: Arc<Rooms>,
+    deletions: Deletions,
 }
 
-/// The session that owns a conversation waiting for these calls: named by one of them, whatever their order.
-fn waiting_for(key: KeyId, tool_use_ids: &[String]) -> Option<SessionKey> {
-    let first = tool_use_ids.iter().min()?;
-    let mut hasher = DefaultHasher::new();
-    (2u8, first).hash(&mut hasher);
-    Some(SessionKey {
-        key,
-        session: hasher.finish(),
-    })
-}
-
-/// Hands paused conversations to the session actors that own them.
-struct Keep {
-    directory: Arc<Directory>,
-    key: KeyId,
-    account: AccountId,
-    for_ms: u64,
-}
-
-impl PauseSink for Keep {
-    fn pause(&self, paused: web::Paused) {
-        let Some(session) = waiting_for(self.key, paused.tool_use_ids()) else {
-            return;
-        };
-        if let Some(active) = self.directory.session(session) {
-            let now = self.directory.clock().now();
-            let _hold = active.entry.enter(now.mono_ms);
-            active.handle.tell(SessionTell::Pause {
-                paused: Paused {
-                    account: self.account,
-                    conversation: Box::new(paused),
-                },
-                for_ms: self.for_ms,
-            });
+impl WebSessions {
+    /// Waits until the conversations that were let go are deleted, or cannot be in this time.
+    pub async fn settle(&self, within: Duration) {
+        if tokio::time::timeout(within, self.deletions.none())
+            .await
+            .is_err()
+        {
+            tracing::warn!("conversations of web sessions could not be deleted in time");
         }
     }
 }
@@ -105,17 +64,26 @@ pub(super) async fn open(
         return Err(Failure::Misconfigured("only messages can be asked".into()));
     };
     let gateway = Arc::clone(&exchange.worker.gateway);
-    let record = &lease.view.record;
+    let (id, record) = (lease.account.id, &lease.view.record);
+    let lane = lease.view.lane(lease.auth);
+    let Some((lane, credential)) = lane.and_then(|lane| Some((lane, lane.credential.clone()?)))
+    else {
+        return Err(Failure::Misconfigured("it has no session".into()));
+    };
     let model = ask.model.unwrap_or_default();
     let request = WebRequest {
         body: body.original().clone(),
-        model: record.models.get(model).map_or(model, String::as_str).to_owned(),
+        model: record
+            .models
+            .get(model)
+            .map_or(model, String::as_str)
+            .to_owned(),
         stream: ask.stream,
         preserve_chats: record.web.as_ref().is_some_and(|web| web.preserve_chats),
-        limits: limits(plan, web_plan),
+        limits: limits(plan, web_plan, ask.stream),
+        deletions: gateway.web.deletions.clone(),
     };
-    let id = lease.account.id;
-    let account = account(&gateway, lease).ok_or(Failure::NotRenewed)?;
+    let account = account(&gateway.web.organizations, lease, &credential);
     let http = lease
         .route
         .network
@@ -123,65 +91,88 @@ pub(super) async fn open(
         .map_err(Failure::Misconfigured)?;
     let keep = Arc::new(Keep {
         directory: Arc::clone(&gateway.directory),
+        rooms: Arc::clone(&gateway.web.rooms),
         key,
         account: id,
-        for_ms: web_plan.pause_ms,
     });
+    let told = Told {
+        account: Arc::clone(&lease.account),
+        generation: lane.generation,
+    };
     let resumed = ask
         .paused
         .take()
-        .filter(|paused| paused.account == id)
-        .and_then(|paused| paused.conversation.downcast::<web::Paused>().ok());
+        .and_then(|paused| waiting::conversation(paused, id));
     let answering = async move {
         match resumed {
-            Some(paused) => web::resume(&http, &account, request, *paused, keep).await,
+            Some(paused) => web::resume(&http, &account, request, paused, keep).await,
             None => web::open(&http, &account, request, keep).await,
         }
     };
-    let told = Arc::clone(&lease.account);
-    let began = gateway
-        .directory
-        .tree()
-        .io()
-        .spawn(begin(answering, told));
-    let answer = match began.await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(fault)) => {
+    let io = gateway.directory.tree().io();
+    let mut began = Running(io.spawn(begin(answering, told)));
+    let begun = match tokio::time::timeout(limit(plan, ask.stream), &mut began.0).await {
+        Ok(Ok(Ok(begun))) => begun,
+        Ok(Ok(Err(fault))) => {
+            gateway.web.organizations.doubt(id, &fault.verdict);
             exchange.host(host(&fault));
             return Err(Failure::Web(Box::new(fault)));
         }
+        Ok(Err(lost)) => return Err(Failure::Own(broken(&lost))),
         Err(_) => return Err(Failure::Send(SendError::Timeout)),
     };
-    if let Some(organization) = answer.organization {
-        gateway.organizations.insert(id, organization);
+    if let Some(organization) = begun.organization.clone() {
+        let learnt = &gateway.web.organizations;
+        learnt.learn(id, &credential, organization);
     }
-    opened(answer.head, answer.body).await
+    // The surface tells no usage.
+    exchange.record.estimated = true;
+    opened(begun).await
 }
 
-fn limits(plan: &Plan, web: &WebPlan) -> WebLimits {
-    let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+/// What runs on the control runtime for an answer that has not begun. Without its owner it is not wanted any more.
+struct Running<T>(JoinHandle<T>);
+
+impl<T> Drop for Running<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn broken(lost: &JoinError) -> Problem {
+    tracing::error!(error = %lost, "the reader of a web session was lost");
+    Problem::Overloaded("the reader of a web session")
+}
+
+/// How long an answer may take to begin: to its first event, or as a whole.
+fn limit(plan: &Plan, stream: bool) -> Duration {
+    match stream {
+        true => plan.silence.first_event,
+        false => plan.silence.response,
+    }
+}
+
+fn limits(plan: &Plan, web: &WebPlan, stream: bool) -> WebLimits {
     WebLimits {
-        first_event_ms: millis(plan.silence.first_event),
+        first_event_ms: u64::try_from(limit(plan, stream).as_millis()).unwrap_or(u64::MAX),
         idle_ms: plan.silence.idle_ms,
         pause_ms: web.pause_ms,
         ..WebLimits::default()
     }
 }
 
-fn account(gateway: &Gateway, lease: &super::exchange::Lease) -> Option<WebAccount> {
+fn account(known: &Organizations, lease: &Lease, credential: &Arc<Credential>) -> WebAccount {
     let record = &lease.view.record;
-    let lane = lease.view.lane(lease.auth)?;
     let wanted = record.web.as_ref().and_then(|web| web.organization.clone());
-    let known = gateway.organizations.get(&lease.account.id);
-    Some(WebAccount {
+    let organization = known.of(lease.account.id, credential);
+    let fits = |known: &web::Organization| wanted.as_ref().is_none_or(|id| *id == known.id);
+    WebAccount {
         base: lease.route.base.clone(),
-        cookie: lane.credential.as_ref()?.secret.clone(),
-        organization: known
-            .map(|known| known.value().clone())
-            .filter(|known| wanted.as_ref().is_none_or(|wanted| *wanted == known.id)),
+        cookie: credential.secret.clone(),
+        organization: organization.filter(fits),
         wanted,
         headers: record.headers.clone(),
-    })
+    }
 }
 
 fn host(fault: &WebFault) -> HostOutcome {
@@ -192,92 +183,17 @@ fn host(fault: &WebFault) -> HostOutcome {
     }
 }
 
-/// An answer that has begun, with a body that may travel between threads.
-struct Begun {
-    head: HeaderMap,
-    organization: Option<web::Organization>,
-    body: Piped,
-}
-
-enum Piped {
-    Whole(Bytes),
-    Events(mpsc::Receiver<Result<Bytes, BodyError>>),
-}
-
-async fn begin(
-    answering: impl Future<Output = Result<WebAnswer, WebFault>> + Send,
-    account: Arc<ActiveAccount>,
-) -> Result<Begun, WebFault> {
-    let WebAnswer {
-        body,
-        organization,
-        answered_locally,
-        ignored,
-        limit,
-    } = answering.await?;
-    let mut head = HeaderMap::new();
-    if answered_locally {
-        head.insert(ANSWERED, HeaderValue::from_static("true"));
-    }
-    if let Ok(names) = HeaderValue::from_str(&ignored.join(", "))
-        && !ignored.is_empty()
-    {
-        head.insert(IGNORED, names);
-    }
-    let body = match body {
-        WebBody::Json(whole) => {
-            head.insert(CONTENT_TYPE, JSON);
-            Piped::Whole(whole)
-        }
-        WebBody::Stream(mut stream) => {
-            head.insert(CONTENT_TYPE, EVENTS);
-            let (to, events) = mpsc::channel(AHEAD);
-            tokio::spawn(async move {
-                loop {
-                    let next = tokio::select! {
-                        next = stream.next() => next,
-                        () = to.closed() => return,
-                    };
-                    let piece = match next {
-                        Some(Ok(piece)) => piece,
-                        Some(Err(fault)) => fault.event(),
-                        None => break,
-                    };
-                    if to.send(Ok(piece)).await.is_err() {
-                        return;
-                    }
-                }
-                // Served, and the last for a while.
-                if let Some(verdict) = limit.verdict() {
-                    let report = Report::new(Auth::Web, 0, None, verdict);
-                    account.handle.tell(AccountTell::Reports(vec![report]));
-                }
-            });
-            Piped::Events(events)
-        }
-    };
-    Ok(Begun {
-        head,
-        organization,
-        body,
-    })
-}
-
-async fn opened(headers: HeaderMap, body: Piped) -> Result<Opened, Failure> {
-    let (stream, is_stream): (troupe_upstream::AnswerStream, bool) = match body {
-        Piped::Whole(whole) => (Box::pin(futures_util::stream::iter([Ok(whole)])), false),
-        Piped::Events(mut events) => (
-            Box::pin(futures_util::stream::poll_fn(move |cx| events.poll_recv(cx))),
-            true,
-        ),
-    };
+async fn opened(begun: Begun) -> Result<Opened, Failure> {
+    let headers = begun.head;
+    let (stream, content_length, is_events) = begun.body.into_stream();
     let mut body = AnswerBody::from_stream(stream);
-    let events = match is_stream {
+    let events = match is_events {
         true => Some(first_events(&mut body).await?),
         false => None,
     };
     let mut facts = Facts::default();
     facts.content_type = headers.get(CONTENT_TYPE).cloned();
+    facts.content_length = content_length;
     Ok(Opened {
         answer: UpstreamAnswer {
             status: StatusCode::OK,

@@ -19,6 +19,7 @@ mod collect;
 mod completion;
 mod conversation;
 mod count;
+mod deletions;
 mod error_event;
 mod event;
 mod fault;
@@ -42,6 +43,7 @@ mod upload;
 
 pub use account::{Organization, WebAccount};
 pub use answer::{LimitNotice, WebAnswer, WebBody, WebStream};
+pub use deletions::Deletions;
 pub use authorize::{AuthorizeRequest, Authorized, authorize};
 pub use fault::WebFault;
 pub use limits::WebLimits;

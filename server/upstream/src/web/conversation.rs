@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use troupe_core::account::Verdict;
 use uuid::Uuid;
 
-use super::{WebLimits, fault::WebFault, signal::Call, surface::Surface};
+use super::{Deletions, WebLimits, fault::WebFault, signal::Call, surface::Surface};
 
 const DELETION_TRIES: u8 = 2;
 
@@ -25,6 +25,7 @@ pub(super) struct Conversation {
     preserved: bool,
     runtime: Handle,
     wait: Duration,
+    deletions: Deletions,
 }
 
 /// The modes that a conversation may be in; an open set.
@@ -41,6 +42,7 @@ impl Conversation {
         preserved: bool,
         thinking: bool,
         limits: &WebLimits,
+        deletions: Deletions,
     ) -> Result<Self, WebFault> {
         let all = format!("/api/organizations/{organization}/chat_conversations");
         let request = surface
@@ -53,6 +55,7 @@ impl Conversation {
             preserved,
             runtime: Handle::current(),
             wait: limits.call(),
+            deletions,
         };
         let told = made
             .surface
@@ -100,7 +103,9 @@ impl Drop for Conversation {
             return;
         }
         let (surface, path, wait) = (Arc::clone(&self.surface), self.path.clone(), self.wait);
+        let deletion = self.deletions.begin();
         self.runtime.spawn(async move {
+            let _deletion = deletion;
             for _ in 0..DELETION_TRIES {
                 let request = surface.request(Method::DELETE, &path);
                 match surface.tell(Call::Deletion, request, wait).await {

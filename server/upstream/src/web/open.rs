@@ -17,7 +17,7 @@ use troupe_wire::estimate::request_tokens;
 use uuid::Uuid;
 
 use super::{
-    Organization, PauseSink, Paused, WebAccount, WebAnswer, WebBody, WebLimits,
+    Deletions, Organization, PauseSink, Paused, WebAccount, WebAnswer, WebBody, WebLimits,
     answer::{Flow, LimitNotice, Live, once},
     ask::Ask,
     completion::{self, Completion},
@@ -44,6 +44,7 @@ pub struct WebRequest {
     /// Keep the conversation in the account's list of chats.
     pub preserve_chats: bool,
     pub limits: WebLimits,
+    pub deletions: Deletions,
 }
 
 impl fmt::Debug for WebRequest {
@@ -82,7 +83,10 @@ pub async fn open(
     let surface = Arc::new(Surface::new(http, account)?);
     let (organization, is_learnt) = match account.organization.clone() {
         Some(known) => (known, false),
-        None => (organization::find(&surface, account.wanted.as_deref(), limits).await?, true),
+        None => (
+            organization::find(&surface, account.wanted.as_deref(), limits).await?,
+            true,
+        ),
     };
     let thinking = ask.thinking && organization.paid;
     let conversation = Conversation::create(
@@ -92,6 +96,7 @@ pub async fn open(
         request.preserve_chats,
         thinking,
         limits,
+        request.deletions.clone(),
     )
     .await?;
     let files = upload::all(&surface, &organization.id, prompt.files, limits).await?;

@@ -14,7 +14,7 @@ use troupe_mock::{Entry, Mock, MockConfig, MockServer};
 use crate::{
     base_url::BaseUrl,
     web::{
-        PauseSink, Paused, WebAccount, WebAnswer, WebBody, WebFault, WebLimits, WebRequest, open,
+        Deletions, PauseSink, Paused, WebAccount, WebAnswer, WebBody, WebFault, WebLimits, WebRequest, open,
         resume,
     },
 };
@@ -90,6 +90,7 @@ impl Stage {
             stream: body["stream"] == true,
             preserve_chats: self.preserve_chats,
             limits: self.limits.clone(),
+            deletions: Deletions::default(),
         }
     }
 
