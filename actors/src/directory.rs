@@ -134,6 +134,7 @@ impl Directory {
             &tree.io,
             config.max_affinities,
             config.affinity_ttl,
+            tree.clock,
         );
         Arc::new(Self {
             tree,

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use troupe_core::gate::Entry;
-use troupe_core::session::{Session, SessionView};
+use troupe_core::AccountId;
+use troupe_core::gate::{Entry, EntryGuard};
+use troupe_core::session::{Session, SessionTell, SessionView};
 
 use crate::shell::Handle;
 
@@ -23,7 +24,12 @@ pub struct ActiveSession {
     pub handle: Handle<Session>,
     /// Tokens that the session's account has cached, as of the last answer.
     cached_tokens: AtomicU64,
+    /// The same as of the last placement that was told, so as it is stored.
+    told_tokens: AtomicU64,
 }
+
+/// Fewer than so many are not worth being told.
+const WORTH_TELLING: u64 = 1_024;
 
 impl ActiveSession {
     pub(crate) fn new(
@@ -37,6 +43,7 @@ impl ActiveSession {
             view,
             handle,
             cached_tokens: AtomicU64::new(cached_tokens),
+            told_tokens: AtomicU64::new(cached_tokens),
         }
     }
 
@@ -47,5 +54,34 @@ impl ActiveSession {
 
     pub fn set_cached_tokens(&self, tokens: u64) {
         self.cached_tokens.store(tokens, Ordering::Relaxed);
+    }
+
+    /// They are left behind with the account that has them.
+    #[must_use]
+    pub fn leave_cached_tokens(&self) -> u64 {
+        self.cached_tokens.swap(0, Ordering::Relaxed)
+    }
+
+    /// Must the placement be told once more, because of what is cached by now? Only when that has doubled or halved: a
+    /// long session tells it a dozen times.
+    #[must_use]
+    pub fn must_tell_tokens(&self) -> bool {
+        let (now, told) = (
+            self.cached_tokens(),
+            self.told_tokens.load(Ordering::Relaxed),
+        );
+        let (less, more) = (now.min(told), now.max(told));
+        more >= WORTH_TELLING && more / 2 >= less
+    }
+
+    /// Tells where the session is at home now.
+    pub fn place(&self, account: AccountId, hold: Option<EntryGuard>) {
+        let cached_tokens = self.cached_tokens();
+        self.told_tokens.store(cached_tokens, Ordering::Relaxed);
+        self.handle.tell(SessionTell::Placed {
+            account,
+            cached_tokens,
+            hold,
+        });
     }
 }

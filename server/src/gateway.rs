@@ -4,8 +4,8 @@
 //! changes is swapped whole.
 
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use secrecy::SecretString;
@@ -13,11 +13,9 @@ use tokio::sync::mpsc;
 use troupe_actors::Directory;
 use troupe_core::account::Health;
 use troupe_core::port::{Members, Stores};
-use troupe_storage::crypt::KeyHasher;
-use dashmap::DashMap;
 use troupe_core::KeyId;
+use troupe_storage::crypt::KeyHasher;
 use troupe_upstream::breaker::Breakers;
-use troupe_upstream::web::Organization;
 
 use crate::load::Load;
 use crate::networks::Networks;
@@ -139,11 +137,21 @@ impl Gateway {
             }
             for window in view.lanes.iter().flat_map(|lane| lane.windows.iter()) {
                 let name = window.name.to_string();
-                let used = if window.reset_ms > now_ms { window.used_ppm } else { 0 };
+                let used = if window.reset_ms > now_ms {
+                    window.used_ppm
+                } else {
+                    0
+                };
                 gauge!("troupe_account_utilization", "account" => account.name.to_string(), "window" => name)
                     .set(f64::from(used) / 1e6);
             }
         }
+        let (waiting, affinities) = (self.directory.waiting(), self.directory.affinities());
+        gauge!("troupe_requests_waiting").set(waiting.count() as f64);
+        gauge!("troupe_sessions_active").set(self.directory.session_count() as f64);
+        gauge!("troupe_session_rows_unsaved").set(affinities.unsaved() as f64);
+        counter!("troupe_session_rows_saved_total").absolute(affinities.saved());
+        counter!("troupe_session_rows_dropped_total").absolute(affinities.dropped());
         gauge!("troupe_cluster_nodes").set(self.members.live() as f64);
         counter!("troupe_log_rows_dropped_total")
             .absolute(self.directory.recorder().view.load().dropped);

@@ -42,8 +42,6 @@ pub struct Plan {
     pub strategy: Strategy,
     /// Do sessions go on with the account that served them last?
     pub affinity: bool,
-    /// A session silent for so long is forgotten.
-    pub affinity_ttl_ms: u64,
     pub max_attempts: usize,
     pub max_elapsed: Duration,
     pub concurrency_queue: Duration,
@@ -79,7 +77,6 @@ impl Plan {
             },
             strategy: config.routing.strategy,
             affinity: config.routing.affinity.enabled,
-            affinity_ttl_ms: millis(config.routing.affinity.ttl.get()),
             max_attempts: config.routing.max_attempts as usize,
             max_elapsed: config.routing.max_elapsed.get(),
             concurrency_queue: config.limits.concurrency_queue.get(),
@@ -148,7 +145,7 @@ mod tests {
     fn what_is_off_is_absent_and_what_is_on_is_compiled() {
         let off = Plan::compile(&Config::default());
         assert_eq!((off.web, off.passthrough), (None, None));
-        assert!(off.affinity && off.affinity_ttl_ms == 3_600_000);
+        assert!(off.affinity);
         let folder = tempfile::tempdir().unwrap();
         let text = r#"version: 1
 routing: { strategy: weighted, affinity: { enabled: false, ttl: 5m } }
@@ -163,7 +160,7 @@ models: { prices: { "local-*": { input: 0.5, output: 2, cache_write_1h: 0.75 } }
         };
         let on = Plan::compile(&load(&sources).unwrap().config);
         assert_eq!(on.strategy, Strategy::Weighted);
-        assert!(!on.affinity && on.affinity_ttl_ms == 300_000);
+        assert!(!on.affinity);
         assert_eq!(on.web.unwrap().pause_ms, 90_000);
         assert_eq!(on.passthrough.unwrap().as_str(), "https://h.example/base");
         let usage = TokenUsage {

@@ -56,7 +56,8 @@ impl Directory {
 
     /// Takes over where an earlier process had served sessions.
     pub fn remember_sessions(&self, rows: Vec<SessionRow>) {
-        self.affinities.remember(rows);
+        let latest_ms = self.clock().now().unix_ms + self.affinity_ttl_ms();
+        self.affinities.remember(rows, latest_ms);
     }
 
     #[must_use]
@@ -64,16 +65,22 @@ impl Directory {
         &self.affinities
     }
 
+    /// How long a session is at home with the account that served it last.
+    #[must_use]
+    pub fn affinity_ttl_ms(&self) -> u64 {
+        millis(self.config.affinity_ttl)
+    }
+
     fn start_session(self: &Arc<Self>, key: SessionKey) -> ActiveSession {
         let clock = self.tree.clock;
         let entry = Entry::new(clock.now().mono_ms);
         let view = Arc::new(ArcSwap::from_pointee(SessionView::default()));
-        let millis = |d: std::time::Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX / 2);
         let times = SessionTimes {
-            ttl_ms: millis(self.config.affinity_ttl),
+            ttl_ms: self.affinity_ttl_ms(),
             idle_ms: millis(self.config.session_idle),
         };
-        let cached_tokens = self.affinities.known(&key).map_or(0, |row| row.cached_tokens);
+        let known = self.affinities.known(&key);
+        let cached_tokens = known.map_or(0, |row| row.cached_tokens);
         let affinities = self.affinities.clone();
         let (gate, published, directory) =
             (Arc::clone(&entry), Arc::clone(&view), Arc::downgrade(self));
@@ -108,4 +115,9 @@ impl Directory {
         );
         ActiveSession::new(entry, view, handle, cached_tokens)
     }
+}
+
+/// Far from an overflow, whatever is added.
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }

@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use troupe_core::SessionKey;
 use troupe_core::port::{SessionRow, SessionStore};
 use troupe_core::session::{Session, SessionDone, SessionEffect};
 
-use crate::shell::{Effects, Job};
+use crate::shell::{Clock, Effects, Job};
 
 const BATCH_WITHIN: Duration = Duration::from_millis(50);
 const BATCH: usize = 512;
 const QUEUE: usize = 8_192;
+/// How often rows that have ended are dropped from the store.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
 enum Post {
     Row(SessionRow),
@@ -29,6 +32,9 @@ enum Post {
 pub struct Affinities {
     known: Cache<SessionKey, SessionRow>,
     queue: mpsc::Sender<Post>,
+    /// Rows on their way to the store.
+    unsaved: Arc<AtomicU64>,
+    saved: Arc<AtomicU64>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -48,12 +54,17 @@ impl Affinities {
         io: &tokio::runtime::Handle,
         max: u64,
         ttl: Duration,
+        clock: Clock,
     ) -> Self {
         let (queue, posts) = mpsc::channel(QUEUE);
-        io.spawn(write(store, posts));
+        let (unsaved, saved) = (Arc::default(), Arc::default());
+        let counts = (Arc::clone(&unsaved), Arc::clone(&saved));
+        io.spawn(write(store, posts, counts, clock));
         Self {
             known: Cache::builder().max_capacity(max).time_to_live(ttl).build(),
             queue,
+            unsaved,
+            saved,
             dropped: Arc::default(),
         }
     }
@@ -70,11 +81,24 @@ impl Affinities {
         self.known.get(session)
     }
 
-    /// What an earlier process had stored.
-    pub(crate) fn remember(&self, rows: Vec<SessionRow>) {
-        for row in rows {
+    /// What an earlier process had stored. Nothing is remembered for longer than it would be now.
+    pub(crate) fn remember(&self, rows: Vec<SessionRow>, latest_ms: u64) {
+        for mut row in rows {
+            row.until_ms = row.until_ms.min(latest_ms);
             self.known.insert(row.session, row);
         }
+    }
+
+    /// Rows on their way to the store.
+    #[must_use]
+    pub fn unsaved(&self) -> u64 {
+        self.unsaved.load(Ordering::SeqCst)
+    }
+
+    /// Rows that reached the store.
+    #[must_use]
+    pub fn saved(&self) -> u64 {
+        self.saved.load(Ordering::SeqCst)
     }
 
     /// Rows that never reached the store, because it was too slow.
@@ -93,15 +117,34 @@ impl Affinities {
 
     fn put(&self, row: SessionRow) {
         self.known.insert(row.session, row);
+        self.unsaved.fetch_add(1, Ordering::SeqCst);
         if self.queue.try_send(Post::Row(row)).is_err() {
+            self.unsaved.fetch_sub(1, Ordering::SeqCst);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-async fn write(store: Arc<dyn SessionStore>, mut posts: mpsc::Receiver<Post>) {
+async fn write(
+    store: Arc<dyn SessionStore>,
+    mut posts: mpsc::Receiver<Post>,
+    (unsaved, saved): (Arc<AtomicU64>, Arc<AtomicU64>),
+    clock: Clock,
+) {
     let mut posted = Vec::with_capacity(BATCH);
-    while posts.recv_many(&mut posted, BATCH).await > 0 {
+    let mut prune_at = Instant::now() + PRUNE_EVERY;
+    loop {
+        if Instant::now() >= prune_at {
+            prune_at = Instant::now() + PRUNE_EVERY;
+            if let Err(error) = store.prune(clock.now().unix_ms).await {
+                tracing::warn!(%error, "sessions that have ended could not be dropped from the store");
+            }
+        }
+        match timeout_at(prune_at, posts.recv_many(&mut posted, BATCH)).await {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(_) => continue,
+        }
         if !posted.iter().any(|post| matches!(post, Post::Flush(_))) {
             // Sessions begin in crowds: one flush of the store serves them all.
             tokio::time::sleep(BATCH_WITHIN).await;
@@ -118,11 +161,16 @@ async fn write(store: Arc<dyn SessionStore>, mut posts: mpsc::Receiver<Post>) {
                 Post::Flush(done) => flushes.push(done),
             }
         }
-        if !rows.is_empty()
-            && let Err(error) = store.save(rows).await
-        {
-            tracing::warn!(%error, "where sessions were served could not be saved");
+        let count = rows.len() as u64;
+        if count > 0 {
+            match store.save(rows).await {
+                Ok(()) => drop(saved.fetch_add(count, Ordering::SeqCst)),
+                Err(error) => {
+                    tracing::warn!(%error, "where sessions were served could not be saved");
+                }
+            }
         }
+        unsaved.fetch_sub(count, Ordering::SeqCst);
         for done in flushes {
             let _ = done.send(());
         }

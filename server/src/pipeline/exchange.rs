@@ -11,14 +11,11 @@ use troupe_actors::account::ActiveAccount;
 use troupe_actors::key::ActiveKey;
 use troupe_actors::session::ActiveSession;
 use troupe_core::RequestId;
-use troupe_core::account::{
-    AccountTell, AccountView, AttemptFacts, Auth, Report, Verdict, Window,
-};
+use troupe_core::account::{AccountTell, AccountView, AttemptFacts, Auth, Report, Verdict, Window};
 use troupe_core::gate::{EntryGuard, SlotGuard};
 use troupe_core::key::{KeyTotals, Settlement};
 use troupe_core::record::{Outcome, RequestRecord, Route};
 use troupe_core::routing::Choice;
-use troupe_core::session::SessionTell;
 use troupe_upstream::breaker::{Outcome as HostOutcome, Permit};
 
 use crate::load::RequestPermit;
@@ -80,7 +77,6 @@ pub struct Exchange {
     /// See [`troupe_core::account::Want::betas`].
     betas: u64,
     session: Option<(Arc<ActiveSession>, Option<EntryGuard>)>,
-    affinity_ttl_ms: u64,
     /// The account was already told how its attempt ended.
     settled: bool,
     _permit: Option<RequestPermit>,
@@ -108,7 +104,6 @@ impl Exchange {
             windows: Vec::new(),
             betas: 0,
             session: None,
-            affinity_ttl_ms: 0,
             settled: false,
             _permit: permit,
         }
@@ -123,11 +118,9 @@ impl Exchange {
         self.seat = Some(seat);
     }
 
-    /// The session the request belongs to, the guard that keeps its actor while the request runs, and how long the
-    /// account that serves it is preferred.
-    pub fn attend(&mut self, session: Arc<ActiveSession>, hold: EntryGuard, ttl_ms: u64) {
+    /// The session the request belongs to, and the guard that keeps its actor while the request runs.
+    pub fn attend(&mut self, session: Arc<ActiveSession>, hold: EntryGuard) {
         self.session = Some((session, Some(hold)));
-        self.affinity_ttl_ms = ttl_ms;
     }
 
     /// A hash of the betas that the request asks for.
@@ -263,15 +256,10 @@ impl Exchange {
         let view = **session.view.load();
         let home = view.preferred(unix_ms);
         if home.is_some_and(|home| home != id) {
-            self.record.moved_tokens = Some(session.cached_tokens());
-            session.set_cached_tokens(0);
+            self.record.moved_tokens = Some(session.leave_cached_tokens());
         }
-        if view.must_tell(id, self.affinity_ttl_ms, unix_ms) {
-            session.handle.tell(SessionTell::Placed {
-                account: id,
-                cached_tokens: session.cached_tokens(),
-                hold: hold.take(),
-            });
+        if view.must_tell(id, gateway.directory.affinity_ttl_ms(), unix_ms) {
+            session.place(id, hold.take());
         }
     }
 
@@ -287,6 +275,16 @@ impl Exchange {
         if let Some((session, _)) = &self.session {
             let used = &record.usage;
             session.set_cached_tokens(used.cache_read + used.cache_write_5m + used.cache_write_1h);
+            let home = session
+                .view
+                .load()
+                .affinity
+                .map(|affinity| affinity.account);
+            if let Some(home) = home.filter(|home| Some(*home) == record.account)
+                && session.must_tell_tokens()
+            {
+                session.place(home, None);
+            }
         }
     }
 

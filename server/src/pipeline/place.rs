@@ -56,13 +56,17 @@ pub fn attend(exchange: &mut Exchange, plan: &Plan, session: SessionKey) -> Opti
     if !plan.affinity {
         return None;
     }
-    let ttl_ms = plan.affinity_ttl_ms;
     let directory = &exchange.worker.gateway.directory;
-    let active = directory.session(session)?;
     let now = directory.clock().now();
-    let hold = active.entry.enter(now.mono_ms)?;
+    let enter = || {
+        let active = directory.session(session)?;
+        let hold = active.entry.enter(now.mono_ms)?;
+        Some((active, hold))
+    };
+    // An idle actor may leave between the two: the next look starts another.
+    let (active, hold) = enter().or_else(enter)?;
     let preferred = active.view.load().preferred(now.unix_ms);
-    exchange.attend(active, hold, ttl_ms);
+    exchange.attend(active, hold);
     preferred
 }
 

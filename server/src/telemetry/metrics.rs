@@ -136,9 +136,9 @@ impl Cached {
             counted.increment(1);
         }
         if let (Some(account), true) = (&row.account_name, row.upstream_status.is_some()) {
-            let took = self.upstream_took.entry(account.clone()).or_insert_with(|| {
-                histogram!("troupe_upstream_duration_seconds", "account" => account.to_string())
-            });
+            let took = self.upstream_took.entry(account.clone()).or_insert_with(
+                || histogram!("troupe_upstream_duration_seconds", "account" => account.to_string()),
+            );
             took.record(seconds(row.duration_us.saturating_sub(row.gateway_us)));
         }
         if let Some(tokens) = row.moved_tokens {
@@ -214,6 +214,23 @@ fn describe() {
     describe_counter!(
         "troupe_session_moved_tokens_total",
         "Tokens that were cached with the account a session left."
+    );
+    describe_gauge!(
+        "troupe_requests_waiting",
+        "Requests that wait for room at any account."
+    );
+    describe_gauge!("troupe_sessions_active", "Sessions whose actors run.");
+    describe_gauge!(
+        "troupe_session_rows_unsaved",
+        "Sessions whose account is on its way to the store."
+    );
+    describe_counter!(
+        "troupe_session_rows_saved_total",
+        "Times that a session's account was stored."
+    );
+    describe_counter!(
+        "troupe_session_rows_dropped_total",
+        "Sessions whose account was not stored, because the store was too slow."
     );
     describe_counter!(
         "troupe_token_refresh_total",
