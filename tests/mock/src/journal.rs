@@ -179,6 +179,11 @@ impl Journal {
         self.lock().list.iter().cloned().collect()
     }
 
+    /// Looks at all entries, oldest first, without a copy.
+    pub fn each(&self, look: impl FnMut(&Entry)) {
+        self.lock().list.iter().for_each(look);
+    }
+
     /// The newest entry.
     pub fn last(&self) -> Option<Entry> {
         self.lock().list.back().cloned()

@@ -1,7 +1,7 @@
 //! Chooses the scenario of a request.
 //!
-//! Invariant: the first of these that is given decides: the script, the header `x-mock-scenario`,
-//! a tag in the body, the mock's default.
+//! Invariant: the first of these that is given decides: the script, what its credential is to get, the header
+//! `x-mock-scenario`, a tag in the body, the mock's default.
 
 use crate::http::Head;
 use crate::request::Ask;
@@ -35,6 +35,9 @@ pub(crate) fn scripted(
 /// # Errors
 /// When it names one that does not exist; the text is for a 400.
 pub(crate) fn named(state: &State, head: &Head, ask: Option<&Ask>) -> Result<Scenario, String> {
+    if let Some(scenario) = treatment(state, head) {
+        return Ok(scenario);
+    }
     if let Some(text) = head.header("x-mock-scenario") {
         return Scenario::parse(text);
     }
@@ -42,6 +45,18 @@ pub(crate) fn named(state: &State, head: &Head, ask: Option<&Ask>) -> Result<Sce
         Some(text) => Scenario::parse(&text),
         None => Ok(state.config.default_scenario.clone()),
     }
+}
+
+/// What the credential of a request is to get.
+fn treatment(state: &State, head: &Head) -> Option<Scenario> {
+    let treated = state.treated();
+    if treated.is_empty() {
+        return None;
+    }
+    let bearer = head.header("authorization");
+    let bearer = bearer.and_then(|value| Some(value.split_once(' ')?.1.trim()));
+    let credentials = [head.header("x-api-key"), bearer];
+    credentials.into_iter().flatten().find_map(|key| treated.get(key).cloned())
 }
 
 /// `mock:…` in the model or as `metadata.user_id`, `[[mock:…]]` in the first user text.

@@ -38,6 +38,8 @@ pub struct MockConfig {
     pub journal_body_bytes: usize,
     /// What the authorization server expects and gives.
     pub oauth: OauthConfig,
+    /// Ids of what it makes count from the number after this: those of two mocks then differ, as those of one service.
+    pub last_serial: u64,
 }
 
 impl Default for MockConfig {
@@ -51,6 +53,7 @@ impl Default for MockConfig {
             journal_entries: 1_000,
             journal_body_bytes: 256 * 1024 * 1024,
             oauth: OauthConfig::default(),
+            last_serial: 0,
         }
     }
 }
@@ -192,6 +195,15 @@ impl MockServer {
 
     pub fn clear_script(&self) {
         self.state.script().clear();
+    }
+
+    /// Answers every request with this credential so, what was scripted apart; `None` ends that.
+    pub fn treat(&self, credential: &str, scenario: Option<Scenario>) {
+        let mut treated = self.state.treated();
+        match scenario {
+            Some(scenario) => treated.insert(credential.to_owned(), scenario),
+            None => treated.remove(credential),
+        };
     }
 
     /// Closes the port and all connections, and returns when that is done.
