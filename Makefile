@@ -7,6 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ROUNDS ?= 50
+SOAK_SECONDS ?= 600
 
 .PHONY: help run demo dev admin build test lint docs coverage bench soak clean
 
@@ -79,9 +80,10 @@ bench: ## measure against nginx and without a proxy, into bench/results; ARGS="-
 	$(CARGO) build --locked --release -p troupe-server -p troupe-bench
 	$(TARGET_DIR)/release/troupe-bench run --write $(ARGS)
 
-soak: build ## the long runs: kill -9 under load, ROUNDS times (default 50)
+soak: build ## the long runs: kill -9 under load, ROUNDS times (50); accounts that fail at random, SOAK_SECONDS (600)
 	TROUPE_SOAK_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p troupe-storage --test kill -- --nocapture
 	TROUPE_SOAK_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p troupe-tests --test it kill -- --nocapture
+	TROUPE_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked -p troupe-tests --test it chaos -- --nocapture
 
 clean: ## remove build products; data and configuration stay
 	$(CARGO) clean

@@ -4,6 +4,7 @@
 mod client;
 mod declare;
 mod pool;
+mod sessions;
 mod socks;
 mod stage;
 mod upstream;
@@ -12,6 +13,7 @@ mod web;
 pub use client::{Answer, Client, head, request};
 pub use declare::{api, counted, credential, keys, oauth, refreshed, secret};
 pub use pool::Pool;
+pub use sessions::Sessions;
 pub use socks::Socks;
 pub use stage::{Account, FILES, FIRST, PLAIN, SECOND, Setup, Stage, UNBOUND, message, stream};
 pub use upstream::Canned;

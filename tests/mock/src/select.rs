@@ -56,7 +56,10 @@ fn treatment(state: &State, head: &Head) -> Option<Scenario> {
     let bearer = head.header("authorization");
     let bearer = bearer.and_then(|value| Some(value.split_once(' ')?.1.trim()));
     let credentials = [head.header("x-api-key"), bearer];
-    credentials.into_iter().flatten().find_map(|key| treated.get(key).cloned())
+    credentials
+        .into_iter()
+        .flatten()
+        .find_map(|key| treated.get(key).cloned())
 }
 
 /// `mock:…` in the model or as `metadata.user_id`, `[[mock:…]]` in the first user text.
