@@ -79,6 +79,12 @@ impl RequestId {
         }
         Some(Self(Uuid::from_u128(value)))
     }
+
+    /// When the request began (milliseconds since the Unix epoch), as its id tells.
+    #[must_use]
+    pub fn time_ms(&self) -> u64 {
+        u64::try_from(self.0.as_u128() >> 80).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for RequestId {
@@ -141,6 +147,7 @@ mod tests {
         assert!(old.to_string() < new.to_string());
         assert!(old.to_string().starts_with("req_01"), "{old}");
         assert_eq!(RequestId::parse(&old.to_string()), Some(old));
+        assert_eq!(old.time_ms(), 0x0199_0000_0000);
         for bad in [
             "",
             "req_",

@@ -9,6 +9,7 @@ pub mod event;
 pub mod gate;
 pub mod id;
 pub mod key;
+pub mod log;
 pub mod machine;
 pub mod models;
 pub mod port;

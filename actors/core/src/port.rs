@@ -13,8 +13,9 @@ use crate::account::{
     AccountRecord, AccountState, AccountView, Auth, Probe, ProbeKind, Renewal, Renewed, TokenRow,
 };
 use crate::event::DomainEvent;
-use crate::id::{AccountId, KeyId, SessionKey};
+use crate::id::{AccountId, KeyId, RequestId, SessionKey};
 use crate::key::{KeyRecord, KeyTotals};
+use crate::log::{LogPage, LogQuery};
 use crate::record::RequestRecord;
 
 /// A store's answer; boxed, because the backend is chosen at run time and no port is on the request path.
@@ -151,6 +152,10 @@ pub trait LogStore: Send + Sync {
     fn append(&self, rows: Vec<RequestRecord>) -> PortFuture<'_, ()>;
     /// Drops days older than `oldest_ms`; returns how many segments went.
     fn retain(&self, oldest_ms: u64) -> PortFuture<'_, usize>;
+    /// The row of one request. Looks only at the day that the id names.
+    fn find(&self, id: RequestId) -> PortFuture<'_, Option<RequestRecord>>;
+    /// The last rows, or those since a [`LogPage`]. Looks at a bounded part of the log.
+    fn tail(&self, query: LogQuery) -> PortFuture<'_, LogPage>;
 }
 
 /// Every port of one backend.

@@ -1,10 +1,11 @@
 //! One request as the log sees it. Filled by the pipeline, settled once, written by the recorder.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::Auth;
+use crate::account::{Auth, Unavailable};
 use crate::id::{AccountId, KeyId, RequestId};
 use crate::routing::Choice;
 
@@ -26,6 +27,11 @@ pub struct TokenUsage {
 /// The log leaves out what is nothing: most rows of most classes.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none_more(count: &u32) -> bool {
     *count == 0
 }
 
@@ -105,6 +111,33 @@ pub struct FailedAttempt {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub status: Option<u16>,
     pub error: String,
+    /// When it began, and how long it took.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub began_us: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub took_us: u64,
+}
+
+/// An account that could not take a request, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    pub account: Arc<str>,
+    /// One of [`Unavailable::WORDS`]; a newer version may know more.
+    pub why: Cow<'static, str>,
+    /// When that ends by itself (ms since the Unix epoch).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until_ms: Option<u64>,
+}
+
+impl PassedOver {
+    #[must_use]
+    pub fn new(account: &Arc<str>, why: &Unavailable) -> Self {
+        Self {
+            account: Arc::clone(account),
+            why: Cow::Borrowed(why.word()),
+            until_ms: why.until_ms(),
+        }
+    }
 }
 
 /// One row of the request log. Durations in microseconds, times in milliseconds since the Unix epoch.
@@ -134,6 +167,13 @@ pub struct RequestRecord {
     /// Why this account.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub choice: Option<Choice>,
+    /// Why not the others: those that could not take the last attempt, or any. Nobody where the session's own account
+    /// took it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
+    /// So many more than `passed_over` names.
+    #[serde(default, skip_serializing_if = "is_none_more")]
+    pub passed_over_more: u32,
     pub attempts: u8,
     /// Attempts that failed before the one that `account` names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -179,6 +219,8 @@ impl RequestRecord {
             model: None,
             auth: None,
             choice: None,
+            passed_over: Vec::new(),
+            passed_over_more: 0,
             attempts: 0,
             failed: Vec::new(),
             moved_tokens: None,

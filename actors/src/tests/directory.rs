@@ -130,6 +130,15 @@ impl LogStore for Totals {
     fn retain(&self, _: u64) -> PortFuture<'_, usize> {
         done(0)
     }
+    fn find(
+        &self,
+        _: troupe_core::RequestId,
+    ) -> PortFuture<'_, Option<troupe_core::record::RequestRecord>> {
+        done(None)
+    }
+    fn tail(&self, _: troupe_core::log::LogQuery) -> PortFuture<'_, troupe_core::log::LogPage> {
+        done(troupe_core::log::LogPage::default())
+    }
 }
 
 impl Prober for Totals {

@@ -5,6 +5,7 @@
 mod accounts;
 mod facts;
 mod keys;
+mod log;
 pub(crate) mod sample;
 mod sessions;
 mod tokens;
@@ -83,6 +84,10 @@ contract!(
     facts::events_come_in_commit_order,
     facts::a_refused_change_leaves_no_event,
     facts::the_log_takes_batches_and_drops_old_days,
+    log::a_row_is_found_by_its_id,
+    log::the_last_rows_are_told_in_order,
+    log::only_rows_that_match_are_told,
+    log::a_reader_reads_on_where_it_was,
 );
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 //!
 //! Invariant: a row belongs to the UTC day of its `at_ms`, and a day is one segment.
 
+mod read;
 mod segment;
+
+use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
@@ -17,6 +20,12 @@ pub(crate) fn day_of(at_ms: u64) -> Date {
         .unwrap_or(Timestamp::MAX)
         .to_zoned(TimeZone::UTC)
         .date()
+}
+
+const SUFFIX: &str = ".jsonl";
+
+fn segment_path(folder: &Path, day: Date) -> PathBuf {
+    folder.join(format!("{day}{SUFFIX}"))
 }
 
 #[cfg(test)]

@@ -45,7 +45,8 @@ struct State {
     meta: HashMap<&'static str, Vec<u8>>,
     last_event: u64,
     events: VecDeque<(u64, DomainEvent)>,
-    log: VecDeque<RequestRecord>,
+    last_row: u64,
+    log: VecDeque<(u64, RequestRecord)>,
 }
 
 impl State {

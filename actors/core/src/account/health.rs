@@ -122,3 +122,98 @@ pub enum Unavailable {
     /// Its actor is quarantined or gone.
     Gone,
 }
+
+impl Unavailable {
+    /// Every word there is, in the order in which reasons are told.
+    pub const WORDS: [&str; 17] = [
+        "disabled",
+        "not for this key",
+        "not for this model",
+        "not for this path",
+        "off schedule",
+        "rejected by its upstream",
+        "in need of a login",
+        "challenged",
+        "out of service",
+        "renewing its token",
+        "throttled",
+        "at its reserve",
+        "down with its host",
+        "misconfigured",
+        "full",
+        "tried and failed",
+        "quarantined",
+    ];
+
+    /// The word for it wherever a person reads it: errors, the request log, explanations.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        let place = match self {
+            Self::Disabled => 0,
+            Self::NotBound => 1,
+            Self::ModelDenied => 2,
+            Self::Unsupported => 3,
+            Self::OffSchedule { .. } => 4,
+            Self::Rejected => 5,
+            Self::NeedsLogin => 6,
+            Self::Challenged => 7,
+            Self::OutOfService => 8,
+            Self::Renewing { .. } => 9,
+            Self::Throttled { .. } => 10,
+            Self::Reserved { .. } => 11,
+            Self::HostDown { .. } => 12,
+            Self::Misconfigured => 13,
+            Self::Full => 14,
+            Self::Tried => 15,
+            Self::Gone => 16,
+        };
+        Self::WORDS[place]
+    }
+
+    /// When it ends by itself (ms since the Unix epoch), where that is known.
+    #[must_use]
+    pub fn until_ms(&self) -> Option<u64> {
+        match self {
+            Self::Throttled { until_ms }
+            | Self::Reserved { until_ms }
+            | Self::Renewing { until_ms }
+            | Self::HostDown { until_ms }
+            | Self::OffSchedule { until_ms } => Some(*until_ms).filter(|&at| at != u64::MAX),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_word_of_its_own() {
+        let until_ms = 7;
+        let all = [
+            Unavailable::Disabled,
+            Unavailable::NotBound,
+            Unavailable::ModelDenied,
+            Unavailable::Unsupported,
+            Unavailable::OffSchedule { until_ms },
+            Unavailable::Rejected,
+            Unavailable::NeedsLogin,
+            Unavailable::Challenged,
+            Unavailable::OutOfService,
+            Unavailable::Renewing { until_ms },
+            Unavailable::Throttled { until_ms },
+            Unavailable::Reserved { until_ms },
+            Unavailable::HostDown { until_ms },
+            Unavailable::Misconfigured,
+            Unavailable::Full,
+            Unavailable::Tried,
+            Unavailable::Gone,
+        ];
+        assert_eq!(all.each_ref().map(Unavailable::word), Unavailable::WORDS);
+        let ends = all.iter().filter(|why| why.until_ms() == Some(7)).count();
+        assert_eq!(ends, 5);
+        let never = Unavailable::OffSchedule { until_ms: u64::MAX };
+        assert_eq!(never.until_ms(), None);
+    }
+}

@@ -27,6 +27,9 @@ pub(super) async fn blame(exchange: &mut Exchange, verdict: Verdict, followed: b
 
 /// For the row: who was tried before, and how it went.
 fn remember(exchange: &mut Exchange) {
+    let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let timeline = exchange.timeline;
+    let began_us = us(timeline.attempt.duration_since(timeline.started));
     let record = &mut exchange.record;
     if let (Some(account), Some(auth)) = (&record.account_name, record.auth) {
         record.failed.push(FailedAttempt {
@@ -34,6 +37,8 @@ fn remember(exchange: &mut Exchange) {
             auth,
             status: record.upstream_status,
             error: record.error.clone().unwrap_or_default(),
+            began_us,
+            took_us: us(timeline.attempt.elapsed()),
         });
     }
 }

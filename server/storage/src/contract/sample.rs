@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use troupe_core::account::{
     AccountKind, AccountRecord, AccountState, AccountStats, Auth, AuthScheme, CoolDown, Grant,
     Health, Intent, LaneState, ModelStats, OauthSettings, PreferredAuth, SecretName, TokenFormat,
-    TokenRow, WebSettings, window,
+    TokenRow, Unavailable, WebSettings, window,
 };
 use troupe_core::event::{DomainEvent, EventKind};
 use troupe_core::key::{
@@ -13,7 +13,7 @@ use troupe_core::key::{
 };
 use troupe_core::models::{ModelRules, Pattern};
 use troupe_core::port::{ResourceOwner, SessionRow};
-use troupe_core::record::{Outcome, RequestRecord, Route, TokenUsage};
+use troupe_core::record::{FailedAttempt, Outcome, PassedOver, RequestRecord, Route, TokenUsage};
 use troupe_core::{AccountId, KeyHash, KeyId, RequestId, SessionKey};
 
 pub(crate) fn account(name: &str) -> AccountRecord {
@@ -225,7 +225,20 @@ pub(crate) fn request(at_ms: u64) -> RequestRecord {
         key: Some(KeyId::declared("k")),
         account_name: Some("a\n\"b".into()),
         session: Some(u64::MAX),
-        attempts: 1,
+        passed_over: vec![PassedOver::new(
+            &"ü".into(),
+            &Unavailable::Throttled { until_ms: 9 },
+        )],
+        passed_over_more: u32::MAX,
+        attempts: 2,
+        failed: vec![FailedAttempt {
+            account: "c".into(),
+            auth: Auth::Web,
+            status: Some(529),
+            error: "overloaded".into(),
+            began_us: 4,
+            took_us: u64::MAX,
+        }],
         usage: totals(0).usage,
         first_event_us: Some(1),
         gateway_us: 2,

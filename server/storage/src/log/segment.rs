@@ -5,23 +5,26 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::Date;
+use troupe_core::RequestId;
+use troupe_core::log::{LogPage, LogQuery};
 use troupe_core::port::{LogStore, PortFuture, StoreError};
 use troupe_core::record::RequestRecord;
 
-use super::day_of;
+use super::{SUFFIX, day_of, read, segment_path};
 use crate::fs::{private_dir, private_file};
 
-const SUFFIX: &str = ".jsonl";
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The log; clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct SegmentLog(Arc<Mutex<Segments>>);
+pub(crate) struct SegmentLog {
+    folder: Arc<Path>,
+    writing: Arc<Mutex<Segments>>,
+}
 
 #[derive(Debug)]
 struct Segments {
@@ -38,33 +41,52 @@ impl SegmentLog {
         if let Some((_, path)) = segments(&folder)?.into_iter().max() {
             repair(&mut private_file(&path)?)?;
         }
-        Ok(Self(Arc::new(Mutex::new(Segments { folder, open: None }))))
+        Ok(Self {
+            folder: folder.as_path().into(),
+            writing: Arc::new(Mutex::new(Segments { folder, open: None })),
+        })
     }
 
-    async fn blocking<T: Send + 'static>(
+    async fn writing<T: Send + 'static>(
         &self,
         step: impl FnOnce(&mut Segments) -> io::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let segments = self.0.clone();
-        tokio::task::spawn_blocking(move || {
-            step(&mut segments.lock().unwrap_or_else(PoisonError::into_inner))
-        })
-        .await
-        .map_err(|error| StoreError::Unknown(format!("request log: {error}")))?
-        .map_err(|error| StoreError::Unknown(format!("request log: {error}")))
+        let segments = self.writing.clone();
+        blocking(move || step(&mut segments.lock().unwrap_or_else(PoisonError::into_inner)))
+            .await
+            .map_err(|error| StoreError::Unknown(format!("request log: {error}")))
     }
+
+    /// Beside the writer, not instead of it: a long look must not cost rows.
+    async fn reading<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let folder = self.folder.clone();
+        blocking(move || step(&folder))
+            .await
+            .map_err(|error| StoreError::Unavailable(format!("request log: {error}")))
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    step: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(step)
+        .await
+        .map_err(io::Error::other)?
 }
 
 impl LogStore for SegmentLog {
     fn append(&self, rows: Vec<RequestRecord>) -> PortFuture<'_, ()> {
-        Box::pin(self.blocking(move |segments| {
+        Box::pin(self.writing(move |segments| {
             rows.chunk_by(|a, b| day_of(a.at_ms) == day_of(b.at_ms))
                 .try_for_each(|day| segments.append(day))
         }))
     }
 
     fn retain(&self, oldest_ms: u64) -> PortFuture<'_, usize> {
-        Box::pin(self.blocking(move |open| {
+        Box::pin(self.writing(move |open| {
             let oldest = day_of(oldest_ms);
             let mut gone = 0;
             for (_, path) in segments(&open.folder)?
@@ -78,6 +100,14 @@ impl LogStore for SegmentLog {
             Ok(gone)
         }))
     }
+
+    fn find(&self, id: RequestId) -> PortFuture<'_, Option<RequestRecord>> {
+        Box::pin(self.reading(move |folder| read::find(folder, id)))
+    }
+
+    fn tail(&self, query: LogQuery) -> PortFuture<'_, LogPage> {
+        Box::pin(self.reading(move |folder| read::tail(folder, &query)))
+    }
 }
 
 impl Segments {
@@ -90,7 +120,7 @@ impl Segments {
         let mut file = match self.open.take() {
             Some((open, file)) if open == day => file,
             _ => {
-                let mut file = private_file(&self.folder.join(format!("{day}{SUFFIX}")))?;
+                let mut file = private_file(&segment_path(&self.folder, day))?;
                 repair(&mut file)?;
                 file
             }
@@ -128,25 +158,7 @@ fn write_rows(file: &File, rows: &[RequestRecord]) -> io::Result<()> {
 /// Cuts what follows the last line end and leaves the file open at its end.
 fn repair(file: &mut File) -> io::Result<()> {
     let len = file.seek(SeekFrom::End(0))?;
-    let mut end = len;
-    let mut chunk = [0; 4096];
-    while end > 0 {
-        let start = end.saturating_sub(chunk.len() as u64);
-        let Some(part) = usize::try_from(end - start)
-            .ok()
-            .and_then(|size| chunk.get_mut(..size))
-        else {
-            break;
-        };
-        file.read_exact_at(part, start)?;
-        match part.iter().rposition(|byte| *byte == b'\n') {
-            Some(at) => {
-                end = start + at as u64 + 1;
-                break;
-            }
-            None => end = start,
-        }
-    }
+    let end = read::whole_len(file)?;
     if end < len {
         tracing::warn!(
             cut_bytes = len - end,
@@ -158,7 +170,7 @@ fn repair(file: &mut File) -> io::Result<()> {
     Ok(())
 }
 
-fn segments(folder: &Path) -> io::Result<Vec<(Date, PathBuf)>> {
+pub(super) fn segments(folder: &Path) -> io::Result<Vec<(Date, PathBuf)>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

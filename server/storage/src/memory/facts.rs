@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
 
+use troupe_core::RequestId;
 use troupe_core::event::DomainEvent;
+use troupe_core::log::{LogPage, LogPosition, LogQuery};
 use troupe_core::port::{
     EventStore, LogStore, MetaStore, PortFuture, ResourceOwner, ResourceStore,
 };
 use troupe_core::record::RequestRecord;
 
-use super::{LOG_ROWS, Memory, RESOURCES};
+use super::{LOG_ROWS, Memory, RESOURCES, State};
 use crate::log::day_of;
 use crate::rules;
 
@@ -82,7 +84,8 @@ impl LogStore for Memory {
                     if state.log.len() == LOG_ROWS {
                         state.log.pop_front();
                     }
-                    state.log.push_back(row);
+                    state.last_row += 1;
+                    state.log.push_back((state.last_row, row));
                 }
             });
             Ok(())
@@ -94,7 +97,7 @@ impl LogStore for Memory {
             let oldest = day_of(oldest_ms);
             let mut gone = BTreeSet::new();
             self.with(|state| {
-                state.log.retain(|row| {
+                state.log.retain(|(_, row)| {
                     let day = day_of(row.at_ms);
                     day >= oldest || {
                         gone.insert(day);
@@ -105,6 +108,52 @@ impl LogStore for Memory {
             Ok(gone.len())
         })
     }
+
+    fn find(&self, id: RequestId) -> PortFuture<'_, Option<RequestRecord>> {
+        Box::pin(async move {
+            Ok(self.with(|state| {
+                let mut rows = state.log.iter().rev().map(|(_, row)| row);
+                rows.find(|row| row.id == id).cloned()
+            }))
+        })
+    }
+
+    fn tail(&self, query: LogQuery) -> PortFuture<'_, LogPage> {
+        Box::pin(async move { Ok(self.with(|state| page(state, &query))) })
+    }
+}
+
+/// The one part of this log that a position names.
+const ROWS: &str = "rows";
+
+fn page(state: &State, query: &LogQuery) -> LogPage {
+    let matches = |(_, row): &&(u64, RequestRecord)| query.filter.matches(row);
+    let mut read_to = state.last_row;
+    let mut page = LogPage::default();
+    match &query.after {
+        None => {
+            let last = state.log.iter().rev().filter(matches).take(query.limit);
+            page.rows = last.map(|(_, row)| row.clone()).collect();
+            page.rows.reverse();
+        }
+        Some(after) => {
+            let after = after.0.get(ROWS).copied().unwrap_or(0);
+            let start = state.log.partition_point(|(number, _)| *number <= after);
+            for (number, row) in state.log.range(start..).filter(matches) {
+                if page.rows.len() >= query.limit {
+                    page.cut = true;
+                    break;
+                }
+                page.rows.push(row.clone());
+                read_to = *number;
+            }
+            if !page.cut {
+                read_to = state.last_row;
+            }
+        }
+    }
+    page.position = LogPosition([(ROWS.to_owned(), read_to)].into());
+    page
 }
 
 #[cfg(test)]
@@ -117,7 +166,7 @@ mod tests {
         let memory = Memory::default();
         let rows = (0..LOG_ROWS as u64 + 3).map(sample::request).collect();
         memory.append(rows).await.unwrap();
-        let (len, first) = memory.with(|state| (state.log.len(), state.log[0].at_ms));
+        let (len, first) = memory.with(|state| (state.log.len(), state.log[0].1.at_ms));
         assert_eq!((len, first), (LOG_ROWS, 3));
     }
 

@@ -1,0 +1,267 @@
+//! Reading segments while they are written: from the end for the last rows and for one row, forward for those since.
+//!
+//! Invariant: nothing here holds the writer's lock or changes a file. What follows the last line end is being written,
+//! or was cut by a crash: it is no row yet. Memory is bounded by [`BLOCK_BYTES`] and the query's limit.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use jiff::civil::Date;
+use memchr::{memchr, memmem, memrchr};
+use troupe_core::RequestId;
+use troupe_core::log::{LogPage, LogPosition, LogQuery};
+use troupe_core::record::RequestRecord;
+
+use super::segment::segments;
+use super::{day_of, segment_path};
+
+/// Read at once. No row is longer; what is, is passed over.
+const BLOCK_BYTES: usize = 1024 * 1024;
+/// Looked at for one page.
+const PAGE_BYTES: u64 = 256 * 1024 * 1024;
+/// Segments that a position follows: a request that began before midnight is written to its own day after it.
+const FOLLOWED: usize = 2;
+/// An id and the row's time are taken from two clocks.
+const CLOCKS_APART_MS: u64 = 60_000;
+
+/// The row of one request.
+pub(super) fn find(folder: &Path, id: RequestId) -> io::Result<Option<RequestRecord>> {
+    let at_ms = id.time_ms();
+    let mut days = vec![day_of(at_ms)];
+    for near in [
+        at_ms.saturating_sub(CLOCKS_APART_MS),
+        at_ms.saturating_add(CLOCKS_APART_MS),
+    ] {
+        if !days.contains(&day_of(near)) {
+            days.push(day_of(near));
+        }
+    }
+    let needle = format!("\"id\":\"{id}\"");
+    let needle = memmem::Finder::new(needle.as_bytes());
+    for day in days {
+        let Some(file) = opened(&segment_path(folder, day))? else {
+            continue;
+        };
+        let mut blocks = Backwards::from(&file, whole_len(&file)?);
+        while let Some(block) = blocks.next()? {
+            // In a text the quotes would be escaped: what is found is the row's own id.
+            if let Some(at) = needle.find(&block) {
+                let start = memrchr(b'\n', &block[..at]).map_or(0, |end| end + 1);
+                let len = memchr(b'\n', &block[start..]).unwrap_or(block.len() - start);
+                if let Some(row) = parsed(&block[start..start + len]) {
+                    return Ok(Some(row));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// See [`troupe_core::port::LogStore::tail`].
+pub(super) fn tail(folder: &Path, query: &LogQuery) -> io::Result<LogPage> {
+    let mut all = segments(folder)?;
+    all.sort_unstable();
+    match &query.after {
+        None => last(&all, query, PAGE_BYTES),
+        Some(after) => since(&all, query, after, PAGE_BYTES),
+    }
+}
+
+type Segments<'a> = &'a [(Date, PathBuf)];
+
+fn last(all: Segments<'_>, query: &LogQuery, most: u64) -> io::Result<LogPage> {
+    let mut page = LogPage::default();
+    let mut looked_at = 0;
+    let mut full = query.limit == 0;
+    for (nth, (day, path)) in all.iter().rev().enumerate() {
+        if full && nth >= FOLLOWED {
+            break;
+        }
+        let Some(file) = opened(path)? else {
+            continue;
+        };
+        let len = whole_len(&file)?;
+        if nth < FOLLOWED {
+            page.position.0.insert(day.to_string(), len);
+        }
+        let mut blocks = Backwards::from(&file, len);
+        while !full && let Some(block) = blocks.next()? {
+            for line in block.rsplit(|byte| *byte == b'\n') {
+                full |= take(line, query, &mut page);
+                if full {
+                    break;
+                }
+            }
+            looked_at += block.len() as u64;
+            if looked_at >= most && !full {
+                page.cut = true;
+                full = true;
+            }
+        }
+    }
+    page.rows.reverse();
+    Ok(page)
+}
+
+fn since(
+    all: Segments<'_>,
+    query: &LogQuery,
+    after: &LogPosition,
+    most: u64,
+) -> io::Result<LogPage> {
+    let mut page = LogPage::default();
+    let newest_known = after.0.keys().max();
+    let mut position = LogPosition::default();
+    let mut looked_at = 0;
+    for (day, path) in all {
+        let name = day.to_string();
+        let known = after.0.get(&name).copied();
+        if known.is_none() && newest_known.is_some_and(|newest| name < *newest) {
+            continue;
+        }
+        let Some(file) = opened(path)? else {
+            continue;
+        };
+        let len = whole_len(&file)?;
+        // A segment that shrank was repaired or made anew.
+        let mut at = known.unwrap_or(0).min(len);
+        let mut block = Vec::new();
+        while at < len && !page.cut {
+            read_part(&file, at, BLOCK_BYTES, &mut block)?;
+            let Some(end) = memrchr(b'\n', &block) else {
+                at = (at + block.len() as u64).min(len);
+                continue;
+            };
+            let mut start = 0;
+            for line in block[..=end].split_inclusive(|byte| *byte == b'\n') {
+                if page.rows.len() >= query.limit || looked_at >= most {
+                    page.cut = true;
+                    break;
+                }
+                take(line.trim_ascii_end(), query, &mut page);
+                start += line.len();
+                looked_at += line.len() as u64;
+            }
+            at += start as u64;
+        }
+        position.0.insert(name, at);
+    }
+    while position.0.len() > FOLLOWED {
+        position.0.pop_first();
+    }
+    page.position = position;
+    Ok(page)
+}
+
+/// Takes a line into the page when it is a row that matches. True when the page is full.
+fn take(line: &[u8], query: &LogQuery, page: &mut LogPage) -> bool {
+    if line.is_empty() {
+        return false;
+    }
+    match parsed(line) {
+        Some(row) if query.filter.matches(&row) => page.rows.push(row),
+        Some(_) => {}
+        None => page.unreadable += 1,
+    }
+    page.rows.len() >= query.limit
+}
+
+fn parsed(line: &[u8]) -> Option<RequestRecord> {
+    serde_json::from_slice(line).ok()
+}
+
+fn opened(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads from `start`; less where the file ends.
+fn read_part(file: &File, start: u64, most: usize, part: &mut Vec<u8>) -> io::Result<()> {
+    part.resize(most, 0);
+    let mut filled = 0;
+    while let Some(rest) = part.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, start + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    part.truncate(filled);
+    Ok(())
+}
+
+/// Length of the file up to and with its last line end.
+pub(super) fn whole_len(file: &File) -> io::Result<u64> {
+    let mut end = file.metadata()?.len();
+    let mut part = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(4096);
+        read_part(
+            file,
+            start,
+            usize::try_from(end - start).unwrap_or(0),
+            &mut part,
+        )?;
+        match memrchr(b'\n', &part) {
+            Some(at) => return Ok(start + at as u64 + 1),
+            None => end = start,
+        }
+    }
+    Ok(0)
+}
+
+/// Whole lines from the end to the start, a block at a time; in a block they stand in the order of the file.
+struct Backwards<'a> {
+    file: &'a File,
+    /// What is before it has not been read.
+    at: u64,
+    /// The end of a line whose start is before `at`, without its line end.
+    carry: Vec<u8>,
+}
+
+impl<'a> Backwards<'a> {
+    fn from(file: &'a File, end: u64) -> Self {
+        Self {
+            file,
+            at: end,
+            carry: Vec::new(),
+        }
+    }
+
+    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        while self.at > 0 {
+            let start = self.at.saturating_sub(BLOCK_BYTES as u64);
+            let mut block = Vec::new();
+            let most = usize::try_from(self.at - start).unwrap_or(BLOCK_BYTES);
+            read_part(self.file, start, most, &mut block)?;
+            self.at = start;
+            block.append(&mut self.carry);
+            if start == 0 {
+                return Ok(Some(block));
+            }
+            match memchr(b'\n', &block) {
+                Some(end) => {
+                    let whole = block.split_off(end + 1);
+                    block.truncate(end);
+                    self.carry = block;
+                    if !whole.is_empty() {
+                        return Ok(Some(whole));
+                    }
+                }
+                None if block.len() <= BLOCK_BYTES => self.carry = block,
+                // Its end is dropped; the start that is left is no row either.
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests;
