@@ -1,7 +1,13 @@
 //! `troupe import` and `troupe account batch`: what comes along, what is told, and that both may be repeated.
 
+mod postgres;
+
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use self::postgres::{PASSWORD, Postgres};
+use crate::process::until;
 use crate::serve::{ACCOUNT, KEY, Place};
 
 fn place() -> Place {
@@ -170,5 +176,50 @@ fn a_batch_is_taken_item_by_item() {
     assert!(
         error.contains("wieght") && !error.contains("hunter2"),
         "{error}"
+    );
+}
+
+/// A virtual key is known by its plain hash; its user keeps it, and at its first use it is hashed anew.
+#[test]
+fn a_litellm_key_goes_on_working() {
+    const VIRTUAL: &str = "sk-virtual-hunter2-0123456789";
+    let row = |secret: &str, name: &str, models: &str| {
+        format!(
+            "INSERT INTO \"LiteLLM_VerificationToken\" (token, key_alias, models, user_id) VALUES (encode(sha256('{secret}'), 'hex'), '{name}', ARRAY[{models}]::TEXT[], 'ann');"
+        )
+    };
+    let many = (0..200).map(|n| row(&format!("sk-other-{n}-0123456789"), &format!("k{n}"), ""));
+    let mut rows: Vec<_> = many.collect();
+    rows.push(row(VIRTUAL, "ann", "'claude-haiku-4-5'"));
+    let database = Postgres::with(&rows);
+    let place = Place::new();
+    let _gateway = place.serve();
+    let import = |more: &str| {
+        let mut command = place.command(&format!("import litellm --json {more}"));
+        command.env("LITELLM_DATABASE_URL", database.url());
+        let report = place.finish(command, "").json();
+        assert!(!report.to_string().contains(PASSWORD));
+        report
+    };
+    let count = |report: &Value, outcome| {
+        let all = outcomes(report);
+        all.iter().filter(|found| **found == outcome).count()
+    };
+    assert_eq!(place.message(VIRTUAL, "default").status, 401);
+    assert_eq!(count(&import("--dry-run"), "added"), 201);
+    assert_eq!(place.message(VIRTUAL, "default").status, 401);
+    assert_eq!(count(&import(""), "added"), 201);
+    let prefix = || place.run("key show ann --json").json()["prefix"].clone();
+    let imported = prefix();
+    assert_eq!(place.message(VIRTUAL, "default").status, 200);
+    let upgraded = until(Duration::from_secs(5), || prefix() != imported);
+    assert!(upgraded, "it is still known by its plain hash");
+    assert_eq!(place.message(VIRTUAL, "default").status, 200);
+    let shown = place.run("key show ann --json").json();
+    assert_eq!(shown["models"], json!(["claude-haiku-4-5"]), "{shown}");
+    let again = import("");
+    assert_eq!(
+        (count(&again, "added"), count(&again, "unchanged")),
+        (0, 201)
     );
 }

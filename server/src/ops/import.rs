@@ -70,15 +70,16 @@ impl Operation for ApplyImport {
     async fn run(self, ops: &Operations) -> Result<ImportReport, OpError> {
         let _changing = ops.change().await;
         let mut report = ImportReport::default();
+        // Read once: there may be thousands of each. What an item would add is there for the next, also in a dry run.
+        let mut accounts = ops.stores.accounts.list().await?;
         for item in self.accounts {
-            report
-                .items
-                .push(accounts::import(ops, item, self.dry_run).await);
+            let done = accounts::import(ops, &mut accounts, item, self.dry_run).await;
+            report.items.push(done);
         }
+        let mut keys = ops.stores.keys.list().await?;
         for item in self.keys {
-            report
-                .items
-                .push(keys::import(ops, item, self.dry_run).await);
+            let done = keys::import(ops, &mut keys, item, self.dry_run).await;
+            report.items.push(done);
         }
         Ok(report)
     }

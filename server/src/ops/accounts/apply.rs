@@ -3,23 +3,18 @@
 //!
 //! Invariant: a record that came out of here is whole: what it needs is there, and what is there can be used.
 
-use std::collections::BTreeMap;
-
 use secrecy::SecretString;
 use troupe_core::account::{
-    AccountKind, AccountRecord, Auth, AuthScheme, Grant, PreferredAuth, SecretName, Secrets,
-    WebSettings,
+    AccountKind, AccountRecord, Auth, Grant, SecretName, Secrets, WebSettings,
 };
 
 use super::super::patch::Patch;
 use super::super::secret_json::SecretText;
 use super::super::{ErrorCode, OpError, Operations, credential};
 use super::oauth;
-use super::settings::{AccountSettings, BroughtTokens, Entries, OauthChange, WebChange};
-use crate::account_rules::{
-    self, WebConsent, address, headers, value, web::DEFAULT_BASE_URL as WEB,
-};
-use crate::config::accounts::DEFAULT_BASE_URL;
+use super::plain::plain;
+use super::settings::{AccountSettings, BroughtTokens, OauthChange, WebChange};
+use crate::account_rules::{self, WebConsent, address, headers, web::DEFAULT_BASE_URL as WEB};
 
 /// What adding or enabling a web session means.
 pub const WEB_TERMS: &str = "a web session uses your own account in a way that may be against the provider's terms; whether to do so is your decision and your risk";
@@ -54,7 +49,8 @@ impl Operations {
         record: &mut AccountRecord,
         settings: AccountSettings,
     ) -> Result<(), OpError> {
-        let mut secrets = credential::seed(&self.vault, record.clone(), None, None)?.secrets;
+        let stays = stays(record, &settings);
+        let mut secrets = credential::seed(&self.vault, stays, None, None)?.secrets;
         let tokens = settings.tokens.clone();
         plain(record, &settings)?;
         self.api_key(record, &mut secrets, settings.api_key)?;
@@ -239,59 +235,36 @@ impl Operations {
     }
 }
 
-/// Everything that is neither secret nor of one kind of credential.
-fn plain(record: &mut AccountRecord, settings: &AccountSettings) -> Result<(), OpError> {
-    let settings = settings.clone();
-    let said =
-        |field: &'static str| move |why: String| OpError::invalid(format!("`{field}` {why}"));
-    let base_url = settings.base_url.try_map(|text| address::base_url(&text));
-    let base_url = base_url.map_err(said("base_url"))?;
-    base_url.apply_or(&mut record.base_url, DEFAULT_BASE_URL.to_owned());
-    settings
-        .auth
-        .apply_or(&mut record.auth, AuthScheme::default());
-    entries(&mut record.headers, settings.headers);
-    headers::without_credentials(&record.headers).map_err(said("headers"))?;
-    entries(&mut record.models, settings.models);
-    settings.concurrent.apply(&mut record.concurrent);
-    let preferred = &mut record.preferred_auth;
-    settings
-        .preferred_auth
-        .apply_or(preferred, PreferredAuth::default());
-    settings.group.apply(&mut record.group);
-    settings.tags.apply_or(&mut record.tags, Vec::new());
-    settings.weight.apply_or(&mut record.weight, 1);
-    settings.priority.apply_or(&mut record.priority, 0);
-    let patterns = |texts: Vec<String>| value::patterns(&texts);
-    let allow = settings.allow_models.try_map(patterns);
-    let allow = allow.map_err(said("allow_models"))?;
-    allow.apply_or(&mut record.rules.allow, Vec::new());
-    let deny = settings.deny_models.try_map(patterns);
-    let deny = deny.map_err(said("deny_models"))?;
-    deny.apply_or(&mut record.rules.deny, Vec::new());
-    let schedule = settings.schedule.try_map(|text| value::schedule(&text));
-    let schedule = schedule.map_err(said("schedule"))?;
-    schedule.apply(&mut record.schedule);
-    let reserve = settings.reserve.try_map(|reserve| reserve.percent());
-    let reserve = reserve.map_err(said("reserve"))?;
-    reserve.apply(&mut record.reserve_percent);
-    Ok(())
-}
-
-/// Changes entries one by one, or removes them all.
-pub(super) fn entries(stand: &mut BTreeMap<String, String>, change: Patch<Entries>) {
-    match change {
-        Patch::Keep => {}
-        Patch::Remove => stand.clear(),
-        Patch::Set(changes) => {
-            for (name, value) in changes {
-                match value {
-                    Some(value) => _ = stand.insert(name, value),
-                    None => _ = stand.remove(&name),
-                }
-            }
+/// The record without the boxes that `settings` replace: one that does not open any more must not stand in the way of
+/// a new credential.
+fn stays(record: &AccountRecord, settings: &AccountSettings) -> AccountRecord {
+    let mut stays = AccountRecord {
+        ca_file: None,
+        ..record.clone()
+    };
+    if !settings.api_key.is_keep() {
+        stays.sealed.clear();
+    }
+    let client_secret = match &settings.oauth {
+        Patch::Keep => false,
+        Patch::Remove => true,
+        Patch::Set(oauth) => !oauth.client_secret.is_keep(),
+    };
+    let cookie = match &settings.web {
+        Patch::Keep => false,
+        Patch::Remove => true,
+        Patch::Set(web) => !web.cookie.is_keep(),
+    };
+    for (name, goes) in [
+        (SecretName::ClientSecret, client_secret),
+        (SecretName::WebCookie, cookie),
+        (SecretName::Proxy, !settings.proxy.is_keep()),
+    ] {
+        if goes {
+            stays.secrets.remove(&name);
         }
     }
+    stays
 }
 
 fn check_tokens(record: &AccountRecord, tokens: &BroughtTokens) -> Result<(), OpError> {

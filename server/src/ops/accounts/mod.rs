@@ -1,5 +1,7 @@
 //! Accounts. Index: [`add`], [`update`], [`batch`], [`list`], [`show`], [`explain`], [`test`], [`login`], [`refresh`],
-//! [`exchange`], [`switch`] (disable, enable), [`remove`]. What can be set: [`settings`], onto a record in `apply` and `oauth`; `tokens` writes those that were brought; what is shown: [`info`], [`stats`].
+//! [`exchange`], [`switch`] (disable, enable), [`remove`]. What can be set: [`settings`], onto a record in `apply`, `plain`
+//! and `oauth`; `tokens` writes those that were brought; `pending` holds logins; `still` sees an account that does not run
+//! as if it did; what is shown: [`info`], [`stats`].
 //!
 //! Invariant: a credential enters once, is sealed before it is stored, and no operation gives it out; of what an operator
 //! gives nothing is dropped in silence.
@@ -14,6 +16,7 @@ mod list;
 mod login;
 mod oauth;
 mod pending;
+mod plain;
 mod refresh;
 mod remove;
 mod settings;

@@ -5,7 +5,7 @@ use troupe_upstream::token::presets::preset;
 
 use super::super::OpError;
 use super::super::patch::Patch;
-use super::apply::entries;
+use super::plain::entries;
 use super::settings::OauthChange;
 use crate::account_rules::OauthFields;
 

@@ -13,25 +13,34 @@ use super::super::{Operations, fields, now_ms};
 use super::{ImportAccount, ImportOutcome, Imported, ImportedItem, What, free_name, told};
 use crate::config::accounts::DEFAULT_BASE_URL;
 
-/// The caller holds the lock of changes.
-pub(super) async fn import(ops: &Operations, item: ImportAccount, dry_run: bool) -> ImportedItem {
+/// The caller holds the lock of changes; `accounts` are those that stand.
+pub(super) async fn import(
+    ops: &Operations,
+    accounts: &mut Vec<AccountRecord>,
+    item: ImportAccount,
+    dry_run: bool,
+) -> ImportedItem {
     let (name, source_id) = (item.account.name.clone(), item.source_id.clone());
-    let result = run(ops, item, dry_run).await;
+    let result = run(ops, accounts, item, dry_run).await;
     told(What::Account, name, source_id, result)
 }
 
-async fn run(ops: &Operations, item: ImportAccount, dry_run: bool) -> Imported {
-    let accounts = ops.stores.accounts.list().await?;
-    let from = |account: &&AccountRecord| account.imported_from.as_ref() == Some(&item.source_id);
-    match accounts.iter().find(from) {
-        Some(known) => again(ops, known.clone(), item, dry_run).await,
-        None => new(ops, &accounts, item, dry_run).await,
+async fn run(
+    ops: &Operations,
+    accounts: &mut Vec<AccountRecord>,
+    item: ImportAccount,
+    dry_run: bool,
+) -> Imported {
+    let from = |account: &AccountRecord| account.imported_from.as_ref() == Some(&item.source_id);
+    match accounts.iter().position(from) {
+        Some(at) => again(ops, &mut accounts[at], item, dry_run).await,
+        None => new(ops, accounts, item, dry_run).await,
     }
 }
 
 async fn new(
     ops: &Operations,
-    accounts: &[AccountRecord],
+    accounts: &mut Vec<AccountRecord>,
     item: ImportAccount,
     dry_run: bool,
 ) -> Imported {
@@ -67,19 +76,22 @@ async fn new(
             name: name.clone(),
         };
         let tokens = add.settings.tokens.as_ref();
-        ops.put_account(record, Expect::Absent, told_as, tokens)
+        record = ops
+            .put_account(record, Expect::Absent, told_as, tokens)
             .await?;
     }
+    accounts.push(record);
     Ok((name, ImportOutcome::Added, notes))
 }
 
 /// Takes what changed at the source, and nothing else: what was set here stays as it is.
 async fn again(
     ops: &Operations,
-    mut record: AccountRecord,
+    known: &mut AccountRecord,
     item: ImportAccount,
     dry_run: bool,
 ) -> Imported {
+    let mut record = known.clone();
     let name = record.name.clone();
     let prints = prints(ops, &item.account.settings);
     let changed =
@@ -113,9 +125,11 @@ async fn again(
             id: record.id,
             name: name.clone(),
         };
-        ops.put_account(record, expect, told_as, tokens.as_ref())
+        record = ops
+            .put_account(record, expect, told_as, tokens.as_ref())
             .await?;
     }
+    *known = record;
     Ok((name, ImportOutcome::Updated, notes))
 }
 

@@ -12,18 +12,27 @@ use super::super::secret_json::SecretText;
 use super::super::{ErrorCode, OpError, Operations, fields, now_ms};
 use super::{ImportKey, ImportOutcome, Imported, ImportedItem, What, free_name, told};
 
-/// The caller holds the lock of changes.
-pub(super) async fn import(ops: &Operations, item: ImportKey, dry_run: bool) -> ImportedItem {
+/// The caller holds the lock of changes; `keys` are those that stand.
+pub(super) async fn import(
+    ops: &Operations,
+    keys: &mut Vec<KeyRecord>,
+    item: ImportKey,
+    dry_run: bool,
+) -> ImportedItem {
     let (name, source_id) = (item.name.clone(), item.source_id.clone());
-    let result = run(ops, item, dry_run).await;
+    let result = run(ops, keys, item, dry_run).await;
     told(What::Key, name, source_id, result)
 }
 
-async fn run(ops: &Operations, item: ImportKey, dry_run: bool) -> Imported {
+async fn run(
+    ops: &Operations,
+    keys: &mut Vec<KeyRecord>,
+    item: ImportKey,
+    dry_run: bool,
+) -> Imported {
     fields::check_name("a key", &item.name)?;
     // Its hash changes with its first use; where it came from does not.
     let id = KeyId::declared(&format!("import:{}", item.source_id));
-    let keys = ops.stores.keys.list().await?;
     if let Some(known) = keys.iter().find(|key| key.id == id) {
         let revoked = known
             .revoked_ms
@@ -66,8 +75,9 @@ async fn run(ops: &Operations, item: ImportKey, dry_run: bool) -> Imported {
             id,
             name: name.clone(),
         });
-        ops.put_key(record, Expect::Absent, event).await?;
+        record = ops.put_key(record, Expect::Absent, event).await?;
     }
+    keys.push(record);
     Ok((name, ImportOutcome::Added, notes))
 }
 

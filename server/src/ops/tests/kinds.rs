@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use troupe_core::account::{Auth, Grant, SecretName};
 use troupe_core::event::EventKind;
+use troupe_core::port::Expect;
 
 use super::super::accounts::*;
 use super::super::{ErrorCode, Operation, Operations, credential};
@@ -144,6 +145,29 @@ async fn settings_are_replaced_removed_or_left() {
         let refusal = update(&ops, change.clone()).await.unwrap_err();
         assert!(refusal.message.contains(said), "{change}: {refusal}");
     }
+}
+
+#[tokio::test]
+async fn what_does_not_open_any_more_can_be_replaced() {
+    let ops = operations().await;
+    account(oauth()).run(&ops).await.unwrap();
+    let key = json!({"name": "me", "api_key": "hunter2-key"});
+    update(&ops, key.clone()).await.unwrap();
+    let mut record = ops.stores.accounts.list().await.unwrap().remove(0);
+    record.sealed = vec![1, 2, 3];
+    record.ca_file = Some("/nowhere/ca.pem".into());
+    let expect = Expect::Version(record.version);
+    let event = ops.event(EventKind::AccountUpdated {
+        id: record.id,
+        name: "me".into(),
+    });
+    let put = ops.stores.accounts.put(record, expect, event).await;
+    put.unwrap();
+    let refusal = update(&ops, json!({"name": "me", "weight": 1})).await;
+    assert!(refusal.unwrap_err().message.contains("account me"));
+    let mut repair = key;
+    repair["ca_file"] = Value::Null;
+    update(&ops, repair).await.unwrap();
 }
 
 #[tokio::test]
