@@ -121,7 +121,8 @@ pub async fn run(
     let mut tried = Tried::default();
     let mut retries = Retries::default();
     let mut last: Option<Failure> = None;
-    for attempt in 0..plan.max_attempts {
+    let mut attempt = 0;
+    while attempt < plan.max_attempts {
         if attempt > 0 && began.elapsed() >= plan.max_elapsed {
             break;
         }
@@ -134,11 +135,10 @@ pub async fn run(
             bound: ask.bound,
             binding: ask.binding,
             tried: &tried,
-            // Whoever has an answer to give does not wait for a better one.
-            patience: match last {
-                None => plan.concurrency_queue,
-                Some(_) => std::time::Duration::ZERO,
-            },
+            // An answer that failed does not keep a request from one that would not.
+            patience: plan
+                .concurrency_queue
+                .min(plan.max_elapsed.saturating_sub(began.elapsed())),
         };
         let lease = match choose::lease(&exchange.worker, plan, wanted).await {
             Ok(lease) => lease,
@@ -168,12 +168,15 @@ pub async fn run(
                 tried.add(id, troupe_core::account::AuthSet::ALL);
                 retries.note_overload(&failure, id);
                 let may_follow = attempt + 1 < plan.max_attempts;
-                if let Some(pause) = pause.filter(|_| may_follow && retries.has_more(exchange, &tried)) {
+                if let Some(pause) =
+                    pause.filter(|_| may_follow && retries.has_more(exchange, ask, &tried))
+                {
                     tokio::time::sleep(pause).await;
                 }
             }
         }
         last = Some(failure);
+        attempt += 1;
     }
     last.map_or_else(
         || Err(Problem::Overloaded("no attempt was made")),

@@ -15,7 +15,7 @@ use troupe_actors::account::AccountSet;
 use troupe_core::AccountId;
 use troupe_core::account::{Auth, AuthSet, Fit, Unavailable, Want};
 use troupe_core::key::AccountBinding;
-use troupe_core::routing::{Candidate, Choice, ChosenBy, rank};
+use troupe_core::routing::{Candidate, Choice, ChosenBy, Strategy, rank};
 
 use super::exchange::Lease;
 use crate::error::Problem;
@@ -46,15 +46,9 @@ impl Tried {
         }
     }
 
-    /// How many accounts.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn has(&self, id: AccountId) -> bool {
+        self.0.iter().any(|(known, _)| *known == id)
     }
 
     /// The account may be tried again.
@@ -140,7 +134,7 @@ fn now_ms(worker: &Worker) -> u64 {
 }
 
 /// Why each account does not serve, with its kind.
-type Why = SmallVec<[(&'static str, Unavailable); 4]>;
+type Why = Vec<(&'static str, Unavailable)>;
 
 async fn pick(worker: &Worker, plan: &Plan, wanted: &Wanted<'_>) -> Result<Lease, Why> {
     let accounts = Arc::clone(&worker.gateway.directory.accounts());
@@ -255,6 +249,8 @@ fn closely(candidate: Candidate, fit: &Fit) -> Candidate {
     }
 }
 
+/// Ordered anew, by what their views say. They come in the order of the standings: those that are still equal keep it, as
+/// turns that were taken twice would come round to the first again.
 fn ranked(
     plan: &Plan,
     few: &SmallVec<[(Candidate, Fit); 4]>,
@@ -265,6 +261,11 @@ fn ranked(
     }
     let candidates: SmallVec<[Candidate; 4]> =
         few.iter().map(|(candidate, _)| *candidate).collect();
+    let turn = match plan.strategy {
+        // The same race.
+        Strategy::Weighted => turn,
+        Strategy::LeastUtilized | Strategy::RoundRobin | Strategy::Priority => 0,
+    };
     rank(plan.strategy, &candidates, turn, few.len())
         .into_iter()
         .filter_map(|index| few.iter().find(|(c, _)| c.index == index).copied())

@@ -65,7 +65,9 @@ pub(super) async fn stubbornly(
 /// After a 401: a newer token, if one can be had. `None` where there is no token to renew, or none will be again;
 /// `Some(false)` when the endpoint could not be asked.
 async fn renew(exchange: &mut Exchange) -> Option<bool> {
-    let lease = exchange.leased().filter(|lease| lease.auth == Auth::Oauth)?;
+    let lease = exchange
+        .leased()
+        .filter(|lease| lease.auth == Auth::Oauth)?;
     let account = Arc::clone(&lease.account);
     let asked = account.handle.ask(AccountAsk::Renew {
         generation: lease.generation,
@@ -94,7 +96,11 @@ async fn once(exchange: &mut Exchange, ask: &mut Ask<'_>, plan: &Plan) -> Result
             let opened = tokio::time::timeout(limit, open(&worker, request)).await;
             opened.unwrap_or(Err(Failure::Send(SendError::Timeout)))
         }
-        None => return Err(Failure::Own(crate::error::Problem::Overloaded("no account"))),
+        None => {
+            return Err(Failure::Own(crate::error::Problem::Overloaded(
+                "no account",
+            )));
+        }
     };
     let waited_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     exchange.timeline.upstream_us += waited_us;
@@ -175,18 +181,29 @@ fn note(exchange: &mut Exchange, facts: &Facts, status: actix_web::http::StatusC
     let windows = facts.rate_limits.windows(now_ms);
     if windows.nonsense || facts.retry_after_is_nonsense {
         let account = exchange.record.account_name.as_deref().unwrap_or_default();
-        tracing::warn!(account.name = account, "the upstream's limit headers make no sense and are bounded or left out");
+        tracing::warn!(
+            account.name = account,
+            "the upstream's limit headers make no sense and are bounded or left out"
+        );
     }
     let model = exchange.record.model.clone();
     let seen = windows.list.iter().filter_map(|seen| {
         let model = model.clone().filter(|_| seen.model_scoped);
-        Some(window(seen.name.as_str(), model, seen.utilization_ppm, seen.reset_ms?))
+        Some(window(
+            seen.name.as_str(),
+            model,
+            seen.utilization_ppm,
+            seen.reset_ms?,
+        ))
     });
     exchange.note_windows(seen.collect());
 }
 
 /// Sends and waits for the head, and for the first event of a stream.
-pub(in super::super) async fn open(worker: &Worker, request: UpstreamRequest) -> Result<Opened, Failure> {
+pub(in super::super) async fn open(
+    worker: &Worker,
+    request: UpstreamRequest,
+) -> Result<Opened, Failure> {
     let mut answer = send(&worker.client, request).await.map_err(Failure::Send)?;
     if !answer.status.is_success() {
         return Err(failed(answer, worker.gateway.directory.clock().now().unix_ms).await);

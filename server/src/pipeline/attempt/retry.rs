@@ -12,6 +12,7 @@ use troupe_upstream::Retry;
 use super::super::choose::Tried;
 use super::super::exchange::Exchange;
 use super::super::failure::Failure;
+use super::Ask;
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +59,7 @@ impl Retries {
 
     /// May the same account be tried over a fresh connection?
     pub(super) fn may_reconnect(&mut self, failure: &Failure) -> bool {
-        failure.retry() == Retry::SameAccountOnce
-            && !std::mem::replace(&mut self.reconnected, true)
+        failure.retry() == Retry::SameAccountOnce && !std::mem::replace(&mut self.reconnected, true)
     }
 
     pub(super) fn note_overload(&mut self, failure: &Failure, id: AccountId) {
@@ -76,9 +76,13 @@ impl Retries {
     }
 
     /// Is there somebody left to wait for?
-    pub(super) fn has_more(&self, exchange: &Exchange, tried: &Tried) -> bool {
+    pub(super) fn has_more(&self, exchange: &Exchange, ask: &Ask<'_>, tried: &Tried) -> bool {
         let accounts = exchange.worker.gateway.directory.accounts();
-        !self.overloaded.is_empty() || accounts.len() > tried.len()
+        let is_left = |id| ask.bound.is_none_or(|bound| bound == id) && !tried.has(id);
+        !self.overloaded.is_empty()
+            || accounts.iter().any(|account| {
+                is_left(account.id) && ask.binding.allows(&account.view.load().record)
+            })
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use troupe_actors::account::ActiveAccount;
 use troupe_core::account::{
-    AccountAsk, AccountReply, AccountView, Fit, LeaseAccount, Unavailable, Want,
+    AccountAsk, AccountReply, AccountView, Auth, Fit, LeaseAccount, Unavailable, Want,
 };
 use troupe_core::gate::SlotGuard;
 use troupe_core::routing::Choice;
@@ -43,7 +43,14 @@ pub(super) fn take(
         },
     };
     match account.slots.try_take() {
-        Some(slot) => lease(worker, account, view, fit.auth, slot, trial, choice),
+        Some(slot) => {
+            let place = Place {
+                auth: fit.auth,
+                slot,
+                trial,
+            };
+            lease(worker, account, view, place, choice)
+        }
         None => Taken::No,
     }
 }
@@ -52,15 +59,21 @@ fn trial_of(view: &AccountView, fit: &Fit) -> Option<SlotGuard> {
     view.lane(fit.auth)?.trial.try_take()
 }
 
+/// What an account's gate gave.
+struct Place {
+    auth: Auth,
+    slot: SlotGuard,
+    trial: Option<SlotGuard>,
+}
+
 fn lease(
     worker: &Worker,
     account: &Arc<ActiveAccount>,
     view: Arc<AccountView>,
-    auth: troupe_core::account::Auth,
-    slot: SlotGuard,
-    trial: Option<SlotGuard>,
+    place: Place,
     choice: Choice,
 ) -> Taken {
+    let Place { auth, slot, trial } = place;
     let route = match worker.route(&view, auth) {
         Ok(route) => route,
         Err(error) => {
@@ -104,13 +117,15 @@ pub(super) async fn renewed(
             Taken::Later | Taken::No => None,
         };
     }
-    let asked = account.handle.ask(AccountAsk::Lease(LeaseAccount::of(want)));
+    let asked = account
+        .handle
+        .ask(AccountAsk::Lease(LeaseAccount::of(want)));
     let answered = tokio::time::timeout(RENEWAL_WITHIN.min(plan.max_elapsed), asked).await;
     let Ok(Ok(AccountReply::Leased { auth, slot, trial })) = answered else {
         return None;
     };
-    let view = account.view.load_full();
-    match lease(worker, account, view, auth, slot, trial, choice) {
+    let (view, place) = (account.view.load_full(), Place { auth, slot, trial });
+    match lease(worker, account, view, place, choice) {
         Taken::Lease(lease) => Some(*lease),
         Taken::Later | Taken::No => None,
     }
