@@ -37,9 +37,13 @@ pub struct Caller {
 /// 401 of every kind; 400 for an upstream credential that this gateway does not pass through.
 pub fn identify(gateway: &Gateway, headers: &HeaderMap, plan: &Plan) -> Result<Caller, Problem> {
     let usual = credential(headers);
-    let (secret, own) = match headers.get(OWN_KEY) {
-        None => (usual?, false),
-        Some(key) => (key.as_bytes().trim_ascii(), has_credential(headers)),
+    let (secret, own) = match (headers.get(OWN_KEY), &usual) {
+        (None, _) => (usual?, false),
+        // Nobody's own credential is expected: the header is one that nobody reads.
+        (Some(_), Ok(usual)) if plan.passthrough.is_none() && known(gateway, usual).is_ok() => {
+            (*usual, false)
+        }
+        (Some(key), _) => (key.as_bytes().trim_ascii(), has_credential(headers)),
     };
     let entry = known(gateway, secret)?;
     usable(gateway, &entry.record())?;
