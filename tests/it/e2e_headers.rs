@@ -146,11 +146,13 @@ async fn the_accounts_headers_never_come_down() {
         (Some(529), stream()),
     ] {
         let stage = Stage::new();
-        stage.mock().script([Scenario {
+        let scenario = Scenario {
             status,
             headers: hostile(),
             ..Scenario::default()
-        }]);
+        };
+        // An overload is tried again.
+        stage.mock().script(std::iter::repeat_n(scenario, 3));
         let answer = stage.post(ask).await;
         assert_eq!(answer.status, status.unwrap_or(200));
         for (name, value) in &answer.headers {

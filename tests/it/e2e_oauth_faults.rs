@@ -135,9 +135,11 @@ async fn a_failure_never_loses_the_credential() {
         assert_eq!(pool.ask(name, message()).await.status, 200, "{name}");
         pool.until(name, "postponed", |account| phase(account) == "postponed");
     }
+    // The old tokens have ended: others serve, and those that need these accounts are told to come again.
     for name in &names {
-        // The old token has ended: others serve, and those that need this account are told to come again.
         pool.until_state(name, "renewing");
+    }
+    for name in &names {
         let own = pool.ask(name, message()).await;
         assert_eq!(own.status, 503, "{name}: {}", own.text());
         assert!(own.header("retry-after").is_some(), "{name}: {own:?}");

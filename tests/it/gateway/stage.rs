@@ -95,7 +95,13 @@ impl Stage {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // On threads of their own: waiting for a process blocks the test's.
         let mocks: Vec<_> = (0..setup.mocks.unwrap_or(1))
-            .map(|_| Mock::start_on_thread(setup.mock.clone()).expect("a mock"))
+            .map(|index| {
+                let mock = MockConfig {
+                    last_serial: index as u64 * 1_000_000,
+                    ..setup.mock.clone()
+                };
+                Mock::start_on_thread(mock).expect("a mock")
+            })
             .collect();
         let (gateway, address) = running(&folder, &setup, &mocks);
         Self {
