@@ -140,7 +140,7 @@ pub async fn run(
                 .concurrency_queue
                 .min(plan.max_elapsed.saturating_sub(began.elapsed())),
         };
-        let lease = match choose::lease(&exchange.worker, plan, wanted).await {
+        let lease = match choose::lease_told(exchange, plan, wanted).await {
             Ok(lease) => lease,
             Err(problem) if retries.overloaded_alone(&mut tried) => {
                 tracing::debug!(why = %problem.message(), "the only account is overloaded");

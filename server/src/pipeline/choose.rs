@@ -4,6 +4,7 @@
 //! Invariant: a credential is leased at most once per request; whoever can serve is found, whatever the published
 //! standings say; when none can, the reasons are said, per kind; a request waits only for a slot, never for a pause.
 
+mod passed;
 mod reasons;
 mod take;
 
@@ -22,6 +23,7 @@ use crate::error::Problem;
 use crate::plan::Plan;
 use crate::worker::Worker;
 
+pub use passed::lease_told;
 use reasons::{first_end, nobody};
 use take::{Taken, renewed, take};
 

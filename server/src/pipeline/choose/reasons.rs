@@ -36,7 +36,7 @@ pub(super) fn nobody(reasons: &[(&'static str, Unavailable)], now_ms: u64) -> Pr
         };
     }
     let full = reasons.iter().any(|(_, why)| *why == Unavailable::Full);
-    let ends = reasons.iter().filter_map(|(_, why)| ends_ms(why)).min();
+    let ends = reasons.iter().filter_map(|(_, why)| why.until_ms()).min();
     Problem::NoAccount {
         why: told(reasons),
         retry_after_s: match full {
@@ -54,20 +54,9 @@ fn is_elsewhere(why: &Unavailable) -> bool {
     )
 }
 
-fn ends_ms(why: &Unavailable) -> Option<u64> {
-    match why {
-        Unavailable::Throttled { until_ms }
-        | Unavailable::Reserved { until_ms }
-        | Unavailable::Renewing { until_ms }
-        | Unavailable::HostDown { until_ms }
-        | Unavailable::OffSchedule { until_ms } => Some(*until_ms).filter(|&at| at != u64::MAX),
-        _ => None,
-    }
-}
-
 /// How long until one of them may serve by itself; an hour where that is unknown.
 pub(super) fn first_end(reasons: &[(&'static str, Unavailable)], now_ms: u64) -> Duration {
-    let ends = reasons.iter().filter_map(|(_, why)| ends_ms(why)).min();
+    let ends = reasons.iter().filter_map(|(_, why)| why.until_ms()).min();
     let in_ms = ends.map_or(u64::MAX, |at| at.saturating_sub(now_ms));
     Duration::from_millis(in_ms.clamp(1, 3_600_000))
 }
@@ -87,8 +76,8 @@ fn told(reasons: &[(&'static str, Unavailable)]) -> String {
             of_kind().count()
         );
         let mut separator = ": ";
-        for word in WORDS {
-            let count = of_kind().filter(|(_, why)| said(why) == word).count();
+        for word in Unavailable::WORDS {
+            let count = of_kind().filter(|(_, why)| why.word() == word).count();
             if count > 0 {
                 let _ = write!(text, "{separator}{count} {word}");
                 separator = ", ";
@@ -96,49 +85,6 @@ fn told(reasons: &[(&'static str, Unavailable)]) -> String {
         }
     }
     text
-}
-
-const WORDS: [&str; 17] = [
-    "disabled",
-    "not for this key",
-    "not for this model",
-    "not for this path",
-    "off schedule",
-    "rejected by its upstream",
-    "in need of a login",
-    "challenged",
-    "out of service",
-    "renewing its token",
-    "throttled",
-    "at its reserve",
-    "down with its host",
-    "misconfigured",
-    "full",
-    "tried and failed",
-    "quarantined",
-];
-
-fn said(why: &Unavailable) -> &'static str {
-    let place = match why {
-        Unavailable::Disabled => 0,
-        Unavailable::NotBound => 1,
-        Unavailable::ModelDenied => 2,
-        Unavailable::Unsupported => 3,
-        Unavailable::OffSchedule { .. } => 4,
-        Unavailable::Rejected => 5,
-        Unavailable::NeedsLogin => 6,
-        Unavailable::Challenged => 7,
-        Unavailable::OutOfService => 8,
-        Unavailable::Renewing { .. } => 9,
-        Unavailable::Throttled { .. } => 10,
-        Unavailable::Reserved { .. } => 11,
-        Unavailable::HostDown { .. } => 12,
-        Unavailable::Misconfigured => 13,
-        Unavailable::Full => 14,
-        Unavailable::Tried => 15,
-        Unavailable::Gone => 16,
-    };
-    WORDS[place]
 }
 
 #[cfg(test)]
@@ -197,6 +143,5 @@ mod tests {
             told(&reasons),
             "3 oauth: 1 not for this model, 1 off schedule, 1 quarantined"
         );
-        assert_eq!(ends_ms(&reasons[2].1), None);
     }
 }
