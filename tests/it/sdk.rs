@@ -1,6 +1,6 @@
 //! The official SDKs drive the real gateway, as a process, against the scripted upstream.
 //!
-//! The scripts are `tests/sdk/`; they are given `TROUPE_URL`, `TROUPE_KEY` and `MOCK_URL`, and
+//! The scripts are `tests/sdk/`; they are given `TROUPE_URL`, `TROUPE_KEY`, `TROUPE_WEB_KEY` and `MOCK_URL`, and
 //! make the scripted upstream answer what each test needs.
 
 use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
@@ -8,6 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
 use crate::process::{self, Process};
 
 const KEY: &str = "sdk-test-key-0123456789abcdef";
+const WEB_KEY: &str = "web-test-key-0123456789abcdef";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// The scripted upstream and a gateway in front of it, in a folder of their own. Fields are
@@ -52,6 +53,7 @@ impl Stage {
         script
             .env("TROUPE_URL", format!("http://{}", self.gateway_address))
             .env("TROUPE_KEY", KEY)
+            .env("TROUPE_WEB_KEY", WEB_KEY)
             .env("MOCK_URL", format!("http://{}", self.mock_address));
         let passed = process::run(script, self.folder.path());
         assert!(
@@ -62,7 +64,7 @@ impl Stage {
     }
 }
 
-/// A second key shares the account, so that rules about other keys' resources apply.
+/// A second key shares the account, so that rules about other keys' resources apply; a third has a web session alone.
 fn configuration(gateway: SocketAddr, mock: SocketAddr) -> String {
     format!(
         "version: 1
@@ -74,12 +76,21 @@ accounts:
     kind: api_key
     api_key: upstream-key-0123456789abcdef
     base_url: \"http://{mock}\"
+  - name: session
+    kind: web_session
+    web: {{ base_url: \"http://{mock}\", cookie: sk-plain-0123456789abcdef }}
+web_session: {{ enabled: true, acknowledge_terms: true }}
 keys:
   - name: sdk
     secret: {KEY}
     endpoints: all
+    accounts: [scripted]
   - name: other
     secret: other-test-key-0123456789abcdef
+    accounts: [scripted]
+  - name: web
+    secret: {WEB_KEY}
+    accounts: [session]
 "
     )
 }
@@ -117,6 +128,8 @@ fn typescript_sdk() {
     let mut script = Command::new("node");
     script
         .args(["--test", "--test-reporter=spec"])
-        .arg(folder.join("gateway.test.mjs"));
+        // One after the other: they share the scripted upstream.
+        .arg("--test-concurrency=1")
+        .args(["gateway.test.mjs", "web.test.mjs"].map(|name| folder.join(name)));
     Stage::new().run(script);
 }

@@ -33,6 +33,11 @@ def journal() -> list[dict[str, Any]]:
     return _call("GET", "/__mock/journal")["entries"]
 
 
+def web() -> dict[str, Any]:
+    """Conversations and files of the web surface."""
+    return _call("GET", "/__mock/web")
+
+
 def reset() -> None:
     """Forgets the script and the journal."""
     _call("DELETE", "/__mock/script")

@@ -19,6 +19,9 @@ export const script = (...answers) => call('POST', '/__mock/script', answers);
 /** What reached the upstream since the last `reset`. */
 export const journal = async () => (await call('GET', '/__mock/journal')).entries;
 
+/** Conversations and files of the web surface. */
+export const web = () => call('GET', '/__mock/web');
+
 /** Forgets the script and the journal. */
 export async function reset() {
   await call('DELETE', '/__mock/script');
