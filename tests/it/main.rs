@@ -55,4 +55,5 @@ mod lifecycle_reload;
 mod lifecycle_start;
 mod process;
 mod sdk;
+mod secrets;
 mod serve;

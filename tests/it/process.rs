@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::secrets;
+
 /// A binary of the workspace, built beside this test (`make build`).
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
@@ -43,6 +45,7 @@ pub fn free_address() -> SocketAddr {
 pub struct Process {
     child: Child,
     name: String,
+    folder: PathBuf,
     stdout: PathBuf,
     stderr: PathBuf,
 }
@@ -51,6 +54,8 @@ impl Process {
     /// Starts `command` in `folder` with no input and only the environment set on it, `PATH` and
     /// `HOME`: what the developer's shell exports (keys, proxies) must not reach a test.
     pub fn start(name: &str, mut command: Command, folder: &Path) -> Self {
+        secrets::know_folder(folder);
+        secrets::know_command(&command, "");
         let stdout = folder.join(format!("{name}.stdout"));
         let stderr = folder.join(format!("{name}.stderr"));
         let child = alone(&mut command, folder)
@@ -62,6 +67,7 @@ impl Process {
         Self {
             child,
             name: name.to_owned(),
+            folder: folder.to_owned(),
             stdout,
             stderr,
         }
@@ -134,6 +140,7 @@ impl Drop for Process {
         // Both fail only when it has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        secrets::look_after_process(&self.name, &self.folder);
     }
 }
 
@@ -149,6 +156,8 @@ pub fn run(mut command: Command, folder: &Path) -> bool {
 
 /// Runs `command` in `folder` to its end as [`run`] does, with `input`, and gives what it printed.
 pub fn output(mut command: Command, folder: &Path, input: &str) -> Output {
+    secrets::know_folder(folder);
+    secrets::know_command(&command, input);
     let mut child = alone(&mut command, folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -159,7 +168,12 @@ pub fn output(mut command: Command, folder: &Path, input: &str) -> Output {
     // A command that reads nothing may have ended already.
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
-    child.wait_with_output().expect("its output")
+    let output = child.wait_with_output().expect("its output");
+    if !secrets::tells(&command) {
+        secrets::look(&format!("the output of {command:?}"), &output.stdout);
+        secrets::look(&format!("the errors of {command:?}"), &output.stderr);
+    }
+    output
 }
 
 fn alone<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {

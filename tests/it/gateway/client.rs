@@ -9,6 +9,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::secrets;
+
 /// Far above what anything here takes; a test that waits for it has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -47,6 +49,7 @@ pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]
 pub fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut text = format!("{method} {target} HTTP/1.1\r\nhost: gateway.test\r\n");
     for (name, value) in headers {
+        secrets::know_header(name, value);
         text.push_str(&format!("{name}: {value}\r\n"));
     }
     text.push_str("\r\n");
@@ -89,6 +92,11 @@ impl Client {
     pub async fn answer(&mut self) -> Answer {
         let mut answer = self.head().await;
         self.rest(&mut answer).await;
+        secrets::look(
+            "an answer's head",
+            format!("{:?}", answer.headers).as_bytes(),
+        );
+        secrets::look("an answer's body", &answer.body);
         answer
     }
 

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::secrets;
+
 /// A test hangs no longer than this on a silent server.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -44,6 +46,7 @@ impl Ask {
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
+        secrets::know_header(name, value);
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -192,6 +195,13 @@ impl Reply {
     pub fn json(self) -> serde_json::Value {
         let body = self.body();
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error} in {body}"))
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        secrets::look("an answer's head", format!("{:?}", self.headers).as_bytes());
+        secrets::look("an answer's body", &self.text);
     }
 }
 
