@@ -165,7 +165,7 @@ async fn a_failure_never_loses_the_credential() {
 async fn two_hundred_at_once_while_the_endpoint_hangs_after_rotating() {
     let pool = pool(&["a".to_owned()]);
     pool.script([Scenario::named("token_hang_after").unwrap()]);
-    add(&pool, "a", "app", 6_000);
+    add(&pool, "a", "app", 4_000);
     let spent =
         |families: &[troupe_mock::FamilyFacts]| families.iter().any(|family| family.spends == 1);
     pool.mock.oauth().wait_for(spent).await.unwrap();

@@ -27,9 +27,12 @@ fn pool() -> Pool {
 /// All as new.
 fn forget(pool: &Pool) {
     pool.mock.clear_script();
+    pool.mock.journal().clear();
     for name in NAMES {
-        pool.operate("account.enable", json!({"name": name}))
-            .unwrap();
+        if !is_untouched(&pool.account(name)) {
+            pool.operate("account.enable", json!({"name": name}))
+                .unwrap();
+        }
     }
 }
 
