@@ -134,7 +134,7 @@ impl App {
             vault,
             hasher,
             Arc::clone(&declared),
-            prober,
+            prober.clone(),
         )
         .live(Arc::clone(&directory))
         .planned_by({
@@ -143,6 +143,13 @@ impl App {
             move || {
                 let gateway = gateway.upgrade();
                 gateway.map_or_else(|| Arc::clone(&plan), |gateway| gateway.plan.load_full())
+            }
+        });
+        prober.web_allowed({
+            let gateway = Arc::downgrade(&gateway);
+            move || {
+                let gateway = gateway.upgrade();
+                gateway.is_some_and(|gateway| gateway.plan.load().web.is_some())
             }
         });
         publish(&operations, &directory).await?;

@@ -1,6 +1,7 @@
 //! `troupe account test`.
 
 use std::path::PathBuf;
+use troupe_core::account::Auth;
 
 use super::account_args::ShowArgs;
 use super::error::{CliError, FAILED};
@@ -38,13 +39,21 @@ pub(super) async fn run(config: Option<PathBuf>, args: ShowArgs) -> Result<(), C
 
 fn each(tested: &TestedAccount) -> impl Iterator<Item = String> + '_ {
     tested.credentials.iter().map(|credential| {
-        let (name, auth) = (&tested.name, credential.auth.as_str());
+        let name = &tested.name;
+        let auth = match credential.auth {
+            Auth::ApiKey => "API key",
+            Auth::Oauth => "access token",
+            Auth::Web => "web session",
+        };
         match &credential.result {
             TestResult::Ok { latency_ms, said } => {
                 format!("{name}: the {auth} works ({latency_ms} ms: {said})")
             }
             TestResult::Rejected { status, message } => format!(
                 "{name}: the upstream refuses the {auth} ({status}: {message}); give a valid one with `troupe account update {name}`"
+            ),
+            TestResult::Challenged => format!(
+                "{name}: the web surface asks for a person; visit it with a browser, then `troupe account enable {name}`"
             ),
             TestResult::Inconclusive { message } => format!(
                 "{name}: nothing found out about the {auth} ({message}); try again later"

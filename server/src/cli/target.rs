@@ -54,13 +54,29 @@ impl Target {
         }
     }
 
-    pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Outcome, CliError> {
-        let StorageUrl::Sled(folder) = &self.loaded.config.storage.url else {
-            return Err(CliError::configuration(
+    fn data_dir(&self) -> Result<PathBuf, CliError> {
+        match &self.loaded.config.storage.url {
+            StorageUrl::Sled(folder) => Ok(self.cwd.join(folder)),
+            _ => Err(CliError::configuration(
                 "storage.url is memory:, which no command can reach; use sled:FOLDER",
-            ));
-        };
-        let data_dir = self.cwd.join(folder);
+            )),
+        }
+    }
+
+    /// By the running gateway or not at all: what is asked again and again must not keep a gateway from its store.
+    pub async fn run_on_running<O: Operation>(&self, operation: O) -> Result<O::Outcome, CliError> {
+        let data_dir = self.data_dir()?;
+        match connect(&data_dir).await? {
+            Some(client) => Ok(client.call(&operation).await?),
+            None => Err(CliError::failed(format!(
+                "no gateway runs on {}; start it with `troupe serve`",
+                data_dir.display()
+            ))),
+        }
+    }
+
+    pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Outcome, CliError> {
+        let data_dir = self.data_dir()?;
         match reach::<O>(&self.loaded, &self.cwd, &data_dir).await? {
             Reached::Running(client) => Ok(client.call(&operation).await?),
             Reached::Store(backend, ops) => {
@@ -147,12 +163,15 @@ async fn on_store(
     let stores = backend.stores.clone();
     let declared = Declared::of_loaded(loaded, stores.accounts.as_ref(), &ring.hasher).await;
     let plan = Arc::new(Plan::compile(&loaded.config));
+    let prober = UpstreamProber::new(Arc::default());
+    let web = plan.web.is_some();
+    prober.web_allowed(move || web);
     Ok(Operations::new(
         stores,
         Arc::new(ring.vault),
         Arc::new(ring.hasher),
         Arc::new(ArcSwap::from_pointee(declared.map_err(CliError::failed)?)),
-        Arc::new(UpstreamProber::new(Arc::default())),
+        Arc::new(prober),
     )
     .planned_by(move || Arc::clone(&plan)))
 }

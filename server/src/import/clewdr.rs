@@ -32,7 +32,7 @@ const LEFT: &[(&[&str], &str)] = &[
     ),
     (
         &["admin_password"],
-        "administers clewdr; here users and admin tokens do that: see `troupe user create`",
+        "administers clewdr; administration is by `troupe` on the gateway's own machine",
     ),
     (
         &[
@@ -58,7 +58,7 @@ const LEFT: &[(&[&str], &str)] = &[
     (&["max_retries"], "set routing.max_attempts in troupe.yaml"),
     (
         &["cache_response", "not_hash_system", "not_hash_last_n"],
-        "set cache.responses in troupe.yaml",
+        "responses are not cached in this version",
     ),
     (
         &[

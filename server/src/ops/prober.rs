@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use troupe_core::account::{AccountView, Auth, Credential, Probe, ProbeKind};
 use troupe_core::port::Prober;
@@ -11,11 +11,22 @@ use troupe_upstream::{BaseUrl, Network};
 
 use crate::networks::Networks;
 
+/// Are web sessions switched on now?
+type Consent = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// Probes accounts over their own networks. Ends within the upstream client's deadlines.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct UpstreamProber {
     upstream: troupe_upstream::Prober,
     networks: Arc<Networks>,
+    /// Without one no web session is asked.
+    consent: OnceLock<Consent>,
+}
+
+impl std::fmt::Debug for UpstreamProber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UpstreamProber")
+    }
 }
 
 impl UpstreamProber {
@@ -24,10 +35,21 @@ impl UpstreamProber {
         Self {
             upstream: troupe_upstream::Prober,
             networks,
+            consent: OnceLock::new(),
         }
     }
 
-    async fn ask(&self, account: &AccountView, auth: Auth, kind: ProbeKind) -> Result<Probe, String> {
+    /// Says when web sessions may be asked; the first call counts.
+    pub fn web_allowed(&self, consent: impl Fn() -> bool + Send + Sync + 'static) {
+        let _ = self.consent.set(Box::new(consent));
+    }
+
+    async fn ask(
+        &self,
+        account: &AccountView,
+        auth: Auth,
+        kind: ProbeKind,
+    ) -> Result<Probe, String> {
         let network = self.networks.of(account).map_err(|e| e.to_string())?;
         let credential = account
             .lane(auth)
@@ -35,6 +57,9 @@ impl UpstreamProber {
             .ok_or("there is no token yet; log in with `troupe account login`")?;
         let record = &account.record;
         if auth == Auth::Web {
+            if !self.consent.get().is_some_and(|allowed| allowed()) {
+                return Err("web sessions are off (`web_session` in the configuration)".into());
+            }
             return web(&network, account, credential).await;
         }
         let base = BaseUrl::parse(&record.base_url).map_err(|e| format!("base_url {e}"))?;

@@ -68,6 +68,8 @@ pub enum Probe {
     Ok { latency_ms: u64, said: String },
     /// The upstream answered and does not accept the credential.
     Rejected { status: u16, message: String },
+    /// The web surface asked for a person.
+    Challenged,
     /// Nothing can be said about the credential: unreachable, timed out, 5xx, 429.
     Inconclusive { message: String },
 }

@@ -202,7 +202,7 @@ fn client_keys(fields: &mut Fields<'_, '_>) -> Vec<ImportedKey> {
     }
     let admin_keys = fields.texts_or_commas("admin_api_keys").len();
     if admin_keys > 0 {
-        let why = "administer clove; here users and admin tokens do that. If a client used one, add it with `troupe key create NAME --secret-stdin`";
+        let why = "administer clove; here that is done on the gateway's own machine. If a client used one, add it with `troupe key create NAME --secret-stdin`";
         fields.notes.left(format!("{CONFIG}: admin_api_keys"), why);
     }
     keys

@@ -139,10 +139,7 @@ fn user(mut fields: Fields<'_, '_>, context: &mut Context) {
             "models of a user stay behind; set them on the keys",
         );
     }
-    fields.leave(
-        &["user_role"],
-        "who may administer is set with `troupe user create`",
-    );
+    fields.leave(&["user_role"], "who may administer is not taken over");
     fields.leave(
         &[
             "soft_budget",

@@ -208,7 +208,7 @@ fn router(fields: &mut Fields<'_, '_>, accounts: &mut Accounts) {
             "redis_username",
             "redis_db",
         ],
-        "set cluster.redis_url in troupe.yaml",
+        "a cluster is not available in this version",
     );
     router.finish_because("a setting of LiteLLM's router; see `routing` in troupe.yaml");
 }

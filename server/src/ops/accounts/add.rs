@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use troupe_core::AccountId;
-use troupe_core::account::AccountRecord;
+use troupe_core::account::{AccountRecord, Auth};
 use troupe_core::event::EventKind;
 use troupe_core::port::Expect;
 
@@ -71,6 +71,25 @@ impl Operations {
             .await?;
         Ok(record)
     }
+}
+
+/// A refresh token is for one use: of two accounts that had it, one would revoke the other.
+pub(super) fn refuse_shared_tokens(
+    record: &AccountRecord,
+    accounts: &[AccountRecord],
+) -> Result<(), OpError> {
+    let print = record.brought.get(&Auth::Oauth);
+    let shares = |other: &&AccountRecord| {
+        other.id != record.id && print.is_some() && other.brought.get(&Auth::Oauth) == print
+    };
+    let Some(other) = accounts.iter().find(shares) else {
+        return Ok(());
+    };
+    let message = format!(
+        "these tokens are those of account {}; log in anew for a second account",
+        other.name
+    );
+    Err(OpError::new(ErrorCode::Conflict, message))
 }
 
 pub(super) fn taken(name: &str) -> OpError {

@@ -114,6 +114,9 @@ impl Operations {
         told_as: EventKind,
         tokens: Option<&BroughtTokens>,
     ) -> Result<AccountRecord, OpError> {
+        if tokens.is_some_and(|tokens| tokens.refresh_token.is_some()) {
+            add::refuse_shared_tokens(&record, &self.stores.accounts.list().await?)?;
+        }
         let (id, event) = (record.id, self.event(told_as));
         let stored = match self.stores.accounts.put(record, expect, event).await {
             Ok(stored) => stored,

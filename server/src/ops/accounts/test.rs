@@ -48,6 +48,8 @@ pub enum TestResult {
         status: u16,
         message: String,
     },
+    /// The web surface asked for a person; an operator must look.
+    Challenged,
     /// Nothing was found out about the credential.
     Inconclusive {
         message: String,
@@ -142,6 +144,7 @@ impl From<Probe> for TestResult {
         match probe {
             Probe::Ok { latency_ms, said } => Self::Ok { latency_ms, said },
             Probe::Rejected { status, message } => Self::Rejected { status, message },
+            Probe::Challenged => Self::Challenged,
             Probe::Inconclusive { message } => Self::Inconclusive { message },
         }
     }

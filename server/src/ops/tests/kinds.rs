@@ -258,3 +258,19 @@ async fn each_credential_is_tested() {
     let result = &tested.credentials[1].result;
     assert!(matches!(result, TestResult::Inconclusive { message } if message.contains("ended")));
 }
+
+#[tokio::test]
+async fn a_single_use_refresh_token_is_one_accounts() {
+    let ops = operations().await;
+    account(oauth()).run(&ops).await.unwrap();
+    let mut second = oauth();
+    second["name"] = json!("you");
+    let refusal = account(second.clone()).run(&ops).await.unwrap_err();
+    assert_eq!(refusal.code, ErrorCode::Conflict);
+    assert!(refusal.message.contains("those of account me"), "{refusal}");
+    second["tokens"]["refresh_token"] = json!("another");
+    account(second).run(&ops).await.unwrap();
+    let back = json!({"name": "you", "tokens": {"access_token": "hunter2-access", "refresh_token": "hunter2-refresh", "expires_in_s": 600}});
+    let refusal = update(&ops, back).await.unwrap_err();
+    assert_eq!(refusal.code, ErrorCode::Conflict);
+}

@@ -40,6 +40,7 @@ fn refused(fault: WebFault) -> Probe {
         Verdict::Unauthorized | Verdict::Forbidden | Verdict::OutOfService { .. } => {
             Probe::Rejected { status, message }
         }
+        Verdict::Challenged => Probe::Challenged,
         _ => Probe::Inconclusive { message },
     }
 }

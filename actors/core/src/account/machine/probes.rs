@@ -182,6 +182,10 @@ impl Account {
                 self.set_health(auth, Health::Active, turn);
             }
             Probe::Ok { .. } => {}
+            Probe::Challenged => {
+                let since_ms = now.unix_ms;
+                self.degrade(auth, Health::Challenged { since_ms }, turn);
+            }
             // The next request with this token renews it.
             Probe::Rejected { .. } if was_active && auth == Auth::Oauth => {}
             Probe::Rejected { .. } if was_active => {
