@@ -155,7 +155,11 @@ pub async fn run(
         let (id, auth) = (lease.account.id, lease.auth);
         exchange.lease(lease);
         let failure = match once::stubbornly(exchange, ask, plan, &mut retries).await {
-            Ok(opened) => return Ok(Answered::Open(Box::new(opened))),
+            Ok(opened) => {
+                // A retry that was answered has no error; what failed before it stands with its attempt.
+                exchange.record.error = None;
+                return Ok(Answered::Open(Box::new(opened)));
+            }
             Err(failure) => failure,
         };
         exchange.record.error = failure.told();
