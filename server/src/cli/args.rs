@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::account_args::AccountCommand;
 use super::import_args::ImportCommand;
 use super::key_args::KeyCommand;
+use super::request_args::RequestCommand;
 
 /// A gateway for the Claude Messages API: one endpoint in front of a pool of accounts.
 #[derive(Debug, Parser)]
@@ -45,6 +46,12 @@ pub(super) enum Command {
         after_help = "Example:\n  troupe key create ci --expires 30d"
     )]
     Key(KeyCommand),
+    /// Requests that have ended: which account served, why not the others, what they cost
+    #[command(
+        subcommand,
+        after_help = "Example:\n  troupe request tail --status 4xx --follow"
+    )]
+    Request(RequestCommand),
     /// Take over accounts and keys of another gateway
     #[command(
         subcommand,

@@ -1,9 +1,9 @@
 //! The command line.
 //!
-//! Index. `args` (with `key_args`, `account_args`, `account_settings`, `import_args`): what can be typed. `out`: the only
+//! Index. `args` (with `key_args`, `account_args`, `account_settings`, `request_args`, `import_args`): what can be typed. `out`: the only
 //! writer to stdout and stderr, `progress` for long work. `error`: exit codes. `target`: a running gateway, or the store
 //! of a stopped one. `keys`, `accounts` (with `account_show`, `account_test`, `explain`, `login` and its `redirect`),
-//! `import`, `config`, `healthcheck`, `version`: a file per command. `secret`: secrets from stdin and files; `source`:
+//! `requests` (with `request_show`), `import`, `config`, `healthcheck`, `version`: a file per command. `secret`: secrets from stdin and files; `source`:
 //! other programs' files.
 //!
 //! Invariant: exit 0 done, 1 failed, 2 usage, 64 configuration; an error is one line on stderr that says what to do
@@ -27,6 +27,9 @@ mod login;
 mod out;
 mod progress;
 mod redirect;
+mod request_args;
+mod request_show;
+mod requests;
 mod secret;
 mod source;
 mod table;
@@ -80,6 +83,7 @@ fn short(config: Option<PathBuf>, command: Command) -> Result<(), CliError> {
             Command::Config(command) => config::run(config, command),
             Command::Key(command) => keys::run(config, command).await,
             Command::Account(command) => accounts::run(config, command).await,
+            Command::Request(command) => requests::run(config, command).await,
             Command::Import(command) => import::run(config, command).await,
             Command::Healthcheck(args) => healthcheck::run(config, args).await,
             Command::Version(args) => version::run(args),

@@ -19,6 +19,15 @@ pub(super) fn line(text: impl AsRef<str>) -> Result<(), CliError> {
     }
 }
 
+/// As [`line`]; false when the reader has gone away.
+pub(super) fn still_read(text: &str) -> Result<bool, CliError> {
+    match write(text) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(CliError::failed(format!("cannot write to stdout: {error}"))),
+    }
+}
+
 /// As [`line`], but not delivering it is an error: `lost` says what to do then.
 pub(super) fn must_arrive(text: &str, lost: &str) -> Result<(), CliError> {
     write(text)

@@ -2,25 +2,36 @@
 
 /// A heading and rows, each column as wide as its widest cell.
 pub(super) fn columns(heading: &[&str], rows: &[Vec<String>]) -> String {
+    let columns = Columns::of(heading, rows);
     let heading: Vec<String> = heading.iter().map(|&title| title.to_owned()).collect();
-    let all: Vec<&Vec<String>> = std::iter::once(&heading).chain(rows).collect();
-    let width = |column: usize| {
-        all.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| length(cell))
-            .max()
-    };
-    let widths: Vec<usize> = (0..heading.len())
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
-    let lines = all.iter().map(|row| {
+    let lines = std::iter::once(&heading)
+        .chain(rows)
+        .map(|row| columns.line(row));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// How wide columns are; for rows that come one after another.
+#[derive(Debug)]
+pub(super) struct Columns(Vec<usize>);
+
+impl Columns {
+    pub fn of(heading: &[&str], rows: &[Vec<String>]) -> Self {
+        let widest = |(column, title): (usize, &&str)| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            let cells = cells.map(|cell| length(cell));
+            cells.max().unwrap_or(0).max(length(title))
+        };
+        Self(heading.iter().enumerate().map(widest).collect())
+    }
+
+    /// One row; a wider cell pushes the rest of its line.
+    pub fn line(&self, row: &[String]) -> String {
         let cells = row
             .iter()
-            .zip(&widths)
+            .zip(&self.0)
             .map(|(cell, width)| padded(&printable(cell), *width));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// `name  value`, one a line; those without a value are left out.

@@ -11,6 +11,7 @@ use super::import::ApplyImport;
 use super::keys::{
     CreateKey, DisableKey, EnableKey, ListKeys, RevokeKey, RotateKey, ShowKey, UpdateKey,
 };
+use super::requests::{ShowRequest, TailRequests};
 use super::{ErrorCode, OpError, Operation, Operations};
 
 /// Runs the operation called `name`.
@@ -43,6 +44,8 @@ pub async fn dispatch(ops: &Operations, name: &str, input: Value) -> Result<Valu
         EnableKey::NAME => run::<EnableKey>(ops, input).await,
         DisableKey::NAME => run::<DisableKey>(ops, input).await,
         RevokeKey::NAME => run::<RevokeKey>(ops, input).await,
+        ShowRequest::NAME => run::<ShowRequest>(ops, input).await,
+        TailRequests::NAME => run::<TailRequests>(ops, input).await,
         _ => Err(OpError::new(
             ErrorCode::NotAvailable,
             "the running gateway does not know this command; it may be of another version: restart it with this one",

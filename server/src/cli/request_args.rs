@@ -1,0 +1,49 @@
+//! What can be typed after `troupe request`.
+
+use clap::{Args, Subcommand};
+use troupe_core::log::StatusFilter;
+
+use super::args::Format;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RequestCommand {
+    /// Show a request: attempts, why its account and not the others, tokens, cost
+    #[command(after_help = "Example:\n  troupe request show req_01m86vrjtxe5g9c2vcarc9zhbn")]
+    Show(ShowArgs),
+    /// List the last requests, the latest last
+    #[command(
+        after_help = "Examples:\n  troupe request tail -n 50\n  troupe request tail --key ci --status 4xx --follow"
+    )]
+    Tail(TailArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// From the header request-id of its answer
+    #[arg(value_name = "ID")]
+    pub id: String,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TailArgs {
+    /// Of this key
+    #[arg(long, value_name = "NAME")]
+    pub key: Option<String>,
+    /// Served by this account, or tried on it
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// With this status, or one of this class: 429, 4xx
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<StatusFilter>,
+    /// So many, at most 1000
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub lines: u16,
+    /// Go on as requests end, until ctrl-C; needs a running gateway
+    #[arg(short, long)]
+    pub follow: bool,
+    /// As JSON; with --follow one request a line
+    #[arg(long)]
+    pub json: bool,
+}
