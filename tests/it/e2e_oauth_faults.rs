@@ -1,44 +1,17 @@
 //! Token endpoints that fail: the old token serves to its end, nothing is spent twice before, nothing is lost.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use troupe_mock::{FamilySeed, Scenario};
 
 use crate::{
-    gateway::{Pool, api, keys, message, oauth},
+    gateway::{Pool, api, keys, message, oauth, store},
     process,
 };
 
 const TOKEN: &str = "/oauth/token";
 const PATIENCE: Duration = Duration::from_secs(40);
-
-fn in_ms(ms: u64) -> u64 {
-    let now = SystemTime::UNIX_EPOCH.elapsed().expect("a date");
-    u64::try_from(now.as_millis()).expect("a time") + ms
-}
-
-/// Stores an account whose access token lives so long.
-fn add(pool: &Pool, name: &str, client_id: &str, life_ms: u64) {
-    let tokens = pool.mock.oauth().seed(FamilySeed {
-        family: name.to_owned(),
-        expires_in_ms: Some(life_ms),
-        ..FamilySeed::default()
-    });
-    let url = pool.mock.url();
-    let added = pool.operate(
-        "account.add",
-        json!({
-            "name": name, "kind": "oauth", "base_url": url, "priority": 1,
-            "oauth": {"grant": "refresh_token", "token_url": format!("{url}{TOKEN}"), "client_id": client_id},
-            "tokens": {
-                "access_token": tokens.access_token, "refresh_token": tokens.refresh_token,
-                "expires_at_ms": in_ms(life_ms),
-            },
-        }),
-    );
-    assert!(added.is_ok(), "{name}: {added:?}");
-}
 
 fn phase(account: &Value) -> &str {
     account["credentials"][0]["token"]["phase"]
@@ -92,7 +65,7 @@ async fn an_unknown_outcome_is_never_repeated_early() {
     let names: Vec<_> = faults.iter().map(|fault| fault.replace('_', "-")).collect();
     let pool = pool(&names);
     for (name, fault) in names.iter().zip(faults) {
-        add(&pool, name, &format!("app~{fault}"), 3_000);
+        store(&pool, name, &format!("app~{fault}"), 3_000);
     }
     for name in &names {
         let tried = process::until(PATIENCE, || pool.family(name).spends > 0);
@@ -125,9 +98,9 @@ async fn an_unknown_outcome_is_never_repeated_early() {
 async fn a_failure_never_loses_the_credential() {
     let names: Vec<String> = ["busy", "wishes", "refused"].map(str::to_owned).into();
     let pool = pool(&names);
-    add(&pool, "busy", "app~429", 1_500);
-    add(&pool, "wishes", "app~429_retry_1", 1_500);
-    add(&pool, "refused", "app", 1_500);
+    store(&pool, "busy", "app~429", 1_500);
+    store(&pool, "wishes", "app~429_retry_1", 1_500);
+    store(&pool, "refused", "app", 1_500);
     let nobody = format!("http://{}{TOKEN}", process::free_address());
     let moved = json!({"name": "refused", "oauth": {"token_url": nobody}});
     pool.operate("account.update", moved).unwrap();
@@ -165,7 +138,7 @@ async fn a_failure_never_loses_the_credential() {
 async fn two_hundred_at_once_while_the_endpoint_hangs_after_rotating() {
     let pool = pool(&["a".to_owned()]);
     pool.script([Scenario::named("token_hang_after").unwrap()]);
-    add(&pool, "a", "app", 4_000);
+    store(&pool, "a", "app", 4_000);
     let spent =
         |families: &[troupe_mock::FamilyFacts]| families.iter().any(|family| family.spends == 1);
     pool.mock.oauth().wait_for(spent).await.unwrap();
@@ -225,7 +198,7 @@ async fn a_slow_endpoint_delays_nobody_who_has_a_choice() {
 #[tokio::test]
 async fn new_tokens_stand_over_old_ones() {
     let pool = pool(&["a".to_owned()]);
-    add(&pool, "a", "app~invalid_grant", 600);
+    store(&pool, "a", "app~invalid_grant", 600);
     pool.until_state("a", "needs_login");
     // An account of that name is not added over it.
     let again = pool.operate(

@@ -11,7 +11,7 @@ mod upstream;
 mod web;
 
 pub use client::{Answer, Client, head, request};
-pub use declare::{api, counted, credential, keys, oauth, refreshed, secret};
+pub use declare::{api, counted, credential, keys, oauth, refreshed, secret, store};
 pub use pool::Pool;
 pub use sessions::Sessions;
 pub use socks::Socks;
