@@ -140,7 +140,10 @@ impl Keeper {
                 adopted: true,
             });
         }
-        let is_open = row.intent.as_ref().is_some_and(|intent| !self.is_void(row.account, intent));
+        let is_open = row
+            .intent
+            .as_ref()
+            .is_some_and(|intent| !self.is_void(row.account, intent));
         if settings.grant.is_single_use() && is_open && !order.last {
             return Err(Renewed::Unknown {
                 reason: "an earlier renewal has no known outcome".into(),
@@ -151,7 +154,10 @@ impl Keeper {
 
     /// Is it an intent of this very process that was written and not acted upon?
     fn is_void(&self, id: AccountId, intent: &Intent) -> bool {
-        let presented = self.presented.lock().unwrap_or_else(PoisonError::into_inner);
+        let presented = self
+            .presented
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         intent.node == self.member.node
             && intent.boot_epoch == self.member.boot_epoch
             && presented.get(&id) != Some(&intent.generation)
@@ -200,7 +206,12 @@ impl Keeper {
     }
 
     /// The new generation. It is used even where the store does not take it: the old one is spent.
-    async fn accept(&self, old: TokenRow, old_tokens: Option<SealedTokens>, new: Tokens) -> Renewed {
+    async fn accept(
+        &self,
+        old: TokenRow,
+        old_tokens: Option<SealedTokens>,
+        new: Tokens,
+    ) -> Renewed {
         let id = old.account;
         let (generation, obtained_ms) = (old.generation + 1, now_ms());
         let life_ms = new
