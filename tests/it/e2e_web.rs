@@ -1,11 +1,15 @@
 //! Web sessions: one message, by the scripted web surface, as a client of the Messages API gets it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::{
     gateway::{Pool, Said, WEB, ask, ask_tools, request, scripted, secret, web},
     process,
 };
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One account with these words in its session key.
 fn pool(words: &str) -> Pool {
@@ -265,6 +269,17 @@ async fn what_is_not_done_is_said() {
     assert_eq!(answer.header("x-troupe-answered-locally"), None);
     pool.until_clean().await;
 
+    // Names that no header can carry, or should.
+    let mut asked = ask("web_text", false);
+    for name in [&*"long".repeat(20_000), "two\r\nlines", "größe", "", "a, b"] {
+        asked[name] = json!(1);
+    }
+    let answer = pool.ask("any", asked.to_string()).await;
+    assert_eq!(answer.status, 200);
+    let names = ["(another)"; 5].join(", ");
+    assert_eq!(answer.header("x-troupe-ignored"), Some(&*names));
+    pool.until_clean().await;
+
     let before = pool.web_calls().len();
     for stream in [true, false] {
         let probe = json!({"model": "claude-sonnet-5", "max_tokens": 1, "stream": stream,
@@ -301,6 +316,28 @@ async fn usage_is_counted() {
     assert!(
         used["cost_micro_usd"].as_u64().is_some_and(|cost| cost > 0),
         "{account:#}"
+    );
+    let mut row = Value::Null;
+    let written = process::until(PATIENCE, || {
+        let rows = pool.operate("request.tail", json!({})).expect("rows");
+        let rows = rows["requests"].as_array().expect("rows").clone();
+        row = rows
+            .into_iter()
+            .find(|row| row["route"] == "messages")
+            .unwrap_or_default();
+        !row.is_null()
+    });
+    assert!(written, "no row");
+    assert_eq!(
+        (&row["estimated"], &row["usage"]["output"]),
+        (&json!(true), &json!(output)),
+        "{row:#}"
+    );
+    assert_eq!(row["cost_micro_usd"], used["cost_micro_usd"], "{row:#}");
+    assert_eq!(
+        (&row["auth"], &row["account_name"]),
+        (&json!("web"), &json!("one")),
+        "{row:#}"
     );
     let metrics = pool.raw(&request("GET", "/metrics", &[], b"")).await.text();
     let counted =
@@ -395,11 +432,7 @@ async fn a_broken_answer_is_told() {
         answer.body.clear();
         pool.until_clean().await;
     }
-    let healthy = || {
-        process::until(std::time::Duration::from_secs(30), || {
-            pool.account("one")["state"] == "active"
-        })
-    };
+    let healthy = || process::until(PATIENCE, || pool.account("one")["state"] == "active");
     assert!(healthy());
     assert_eq!(
         pool.said("any", &ask("web_text", true)).await.types(),

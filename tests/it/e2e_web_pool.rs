@@ -396,6 +396,37 @@ async fn settings_of_the_account_count() {
     assert_eq!(pool.account("one")["state"], "out_of_service");
 }
 
+/// What the model may have done already is repeated once at most; what was never asked for goes to whoever is there.
+#[tokio::test]
+async fn an_answer_is_made_at_most_twice() {
+    let names = ["one", "two", "three"];
+    let accounts: String = names.iter().map(|name| web(name, "plain", "")).collect();
+    let config = [
+        "accounts:\n",
+        &accounts,
+        WEB,
+        "routing: { max_attempts: 3 }\n",
+    ]
+    .concat();
+    let table = [
+        ("reset_before_head", true, 502, 2),
+        ("close_before_head", false, 502, 2),
+        ("web_cut", false, 502, 2),
+        ("web_early_end", false, 502, 2),
+        // The upstream says so itself: it is known.
+        ("status_503", true, 502, 3),
+        ("web_mid_error", false, 529, 3),
+    ];
+    for (scenario, stream, status, times) in table {
+        let pool = Pool::serving(&config);
+        pool.script(names.map(|_| scripted(scenario, |_| {})));
+        let answer = pool.ask("any", ask("web_text", stream).to_string()).await;
+        assert_eq!(answer.status, status, "{scenario}: {}", answer.text());
+        assert_eq!(pool.completions().len(), times, "{scenario}");
+        pool.until_clean().await;
+    }
+}
+
 /// A surface that is only overloaded is asked again, but not for ever.
 #[tokio::test]
 async fn an_overload_passes_or_is_told() {

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use troupe_core::account::Verdict;
 use troupe_upstream::web::WebFault;
 use troupe_upstream::{
-    AnswerBody, BodyError, ConnectFault, Facts, Retry, SendError, retryable,
+    AnswerBody, BodyError, ConnectFault, Facts, Retry, SendError,
 };
 
 use super::attempt::Answered;
@@ -104,7 +104,7 @@ impl Failure {
             Self::CutBeforeEvent(_) => Retry::NextAccountOnce,
             Self::Send(error) => error.retry(),
             Self::Misconfigured(_) | Self::NotRenewed => Retry::NextAccount,
-            Self::Web(fault) => retryable(&fault.verdict),
+            Self::Web(fault) => fault.retry(),
             Self::Own(_) => Retry::Never,
         }
     }

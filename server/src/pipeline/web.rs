@@ -177,7 +177,7 @@ fn account(known: &Organizations, lease: &Lease, credential: &Arc<Credential>) -
 
 fn host(fault: &WebFault) -> HostOutcome {
     match fault.verdict {
-        Verdict::Platform => HostOutcome::Failure,
+        Verdict::Platform | Verdict::Unknown => HostOutcome::Failure,
         Verdict::RequestFault => HostOutcome::Neither,
         _ => HostOutcome::Success,
     }

@@ -43,8 +43,8 @@ mod upload;
 
 pub use account::{Organization, WebAccount};
 pub use answer::{LimitNotice, WebAnswer, WebBody, WebStream};
-pub use deletions::Deletions;
 pub use authorize::{AuthorizeRequest, Authorized, authorize};
+pub use deletions::Deletions;
 pub use fault::WebFault;
 pub use limits::WebLimits;
 pub use open::{WebRequest, open, resume};

@@ -41,7 +41,14 @@ impl Default for Rooms {
 }
 
 impl Rooms {
+    fn are_empty(&self) -> bool {
+        self.all.in_use() == 0
+    }
+
     fn take(&self, key: KeyId) -> Option<[SlotGuard; 2]> {
+        if self.of_keys.len() > MOST as usize {
+            self.of_keys.retain(|_, rooms| rooms.in_use() > 0);
+        }
         let of_key = self.of_keys.entry(key);
         let of_key = of_key.or_insert_with(|| Slots::new(Some(MOST_OF_A_KEY)));
         Some([of_key.try_take()?, self.all.try_take()?])
@@ -56,12 +63,13 @@ struct Kept {
 
 /// The conversation that waits for the tool results in `body`, if one does.
 pub async fn paused(exchange: &Exchange, key: KeyId, body: &Bytes) -> Option<Paused> {
+    let gateway = &exchange.worker.gateway;
+    // Most requests are read no further for this.
+    if gateway.web.rooms.are_empty() {
+        return None;
+    }
     let session = session_of(key, &web::answered_tools(body))?;
-    let active = exchange
-        .worker
-        .gateway
-        .directory
-        .running_session(&session)?;
+    let active = gateway.directory.running_session(&session)?;
     let asked = active.handle.ask(SessionAsk::Resume);
     match tokio::time::timeout(RESUME_WITHIN, asked).await {
         Ok(Ok(SessionReply::Resumed(paused))) => paused,

@@ -155,7 +155,10 @@ impl Flow {
             match self.next().await {
                 Some(Ok(events)) => first.extend(events),
                 Some(Err(fault)) => return Err(fault),
-                None => return Err(WebFault::platform("the web surface sent no message")),
+                None => {
+                    let none = WebFault::platform("the web surface sent no message");
+                    return Err(none.of_answer());
+                }
             }
         }
         // Nothing has gone out: what failed in the same breath is a fault of the whole.
@@ -274,7 +277,7 @@ impl Flow {
             .0
             .get()
             .filter(|_| fault.verdict == Verdict::Platform);
-        let fault = reached.cloned().unwrap_or(fault);
+        let fault = reached.cloned().unwrap_or(fault.of_answer());
         self.fault = Some(match &self.live {
             Some(live) => live.conversation.surface().hidden(fault),
             None => fault,

@@ -24,6 +24,8 @@ const STOP_SEQUENCE_MAX_BYTES: usize = 1024;
 
 /// So many names without effect are told.
 const IGNORED_MAX: usize = 32;
+/// A longer one is not that of a field.
+const IGNORED_MAX_BYTES: usize = 64;
 
 const SERVED: [&str; 9] = [
     "model",
@@ -80,7 +82,10 @@ impl<'a> Ask<'a> {
             ));
         }
         let max_tokens = fields.parse("max_tokens").filter(|tokens| *tokens > 0);
-        let ignored = fields.names().filter(|name| !SERVED.contains(name));
+        let ignored = fields
+            .names()
+            .filter(|name| !SERVED.contains(name))
+            .map(tellable);
         Ok(Self {
             system: fields.borrowed("system").filter(|raw| *raw != "null"),
             messages,
@@ -89,9 +94,16 @@ impl<'a> Ask<'a> {
             stop_sequences: stop_sequences(&fields)?,
             thinking: thinking(&fields)?,
             tools: tools(&fields)?,
-            ignored: ignored.take(IGNORED_MAX).map(str::to_owned).collect(),
+            ignored: ignored.take(IGNORED_MAX).collect(),
         })
     }
+}
+
+/// A name as a header can carry it.
+fn tellable(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b',';
+    let plain = (1..=IGNORED_MAX_BYTES).contains(&name.len()) && name.bytes().all(is_plain);
+    if plain { name } else { "(another)" }.to_owned()
 }
 
 /// The refusal of something that this surface has no means for.

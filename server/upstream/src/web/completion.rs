@@ -54,7 +54,8 @@ pub(super) async fn start(
     }) {
         return Ok(answer);
     }
-    Err(WebFault::platform(
+    let other = WebFault::platform(
         "the web surface answered the completion with something else than events",
-    ))
+    );
+    Err(other.of_answer())
 }

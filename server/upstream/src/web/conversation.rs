@@ -28,6 +28,15 @@ pub(super) struct Conversation {
     deletions: Deletions,
 }
 
+/// What a conversation is made as.
+pub(super) struct Making<'a> {
+    pub organization: &'a str,
+    pub id: Uuid,
+    pub preserved: bool,
+    pub thinking: bool,
+    pub deletions: Deletions,
+}
+
 /// The modes that a conversation may be in; an open set.
 const EXTENDED: &str = "extended";
 
@@ -37,13 +46,16 @@ impl Conversation {
     /// Makes a conversation and sets its mode, where that is not as wanted.
     pub(super) async fn create(
         surface: Arc<Surface>,
-        organization: &str,
-        id: Uuid,
-        preserved: bool,
-        thinking: bool,
+        making: Making<'_>,
         limits: &WebLimits,
-        deletions: Deletions,
     ) -> Result<Self, WebFault> {
+        let Making {
+            organization,
+            id,
+            preserved,
+            thinking,
+            deletions,
+        } = making;
         let all = format!("/api/organizations/{organization}/chat_conversations");
         let request = surface
             .request(Method::POST, &all)

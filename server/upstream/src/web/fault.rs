@@ -2,6 +2,7 @@
 //!
 //! Invariant: no text holds the cookie; a client is never told 401, 403 or a redirect, which would be about the account.
 
+use crate::{Retry, retryable};
 use bytes::Bytes;
 use troupe_core::account::Verdict;
 use troupe_wire::error::{ErrorEnvelope, error_event};
@@ -10,7 +11,7 @@ use troupe_wire::error::{ErrorEnvelope, error_event};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct WebFault {
-    /// For the account's machine; by [`retryable`](crate::classify::retryable) also what may be tried next.
+    /// For the account's machine.
     pub verdict: Verdict,
     /// HTTP status for the client, when this is the last attempt.
     pub status: u16,
@@ -19,6 +20,8 @@ pub struct WebFault {
     pub message: String,
     /// For the `retry-after` header, rounded up.
     pub retry_after_s: Option<u64>,
+    /// The model may have answered, and nobody heard it: to be repeated once at most.
+    pub maybe_served: bool,
 }
 
 // === impl WebFault ===
@@ -43,6 +46,7 @@ impl WebFault {
             kind,
             message: message.into(),
             retry_after_s,
+            maybe_served: false,
         }
     }
 
@@ -60,6 +64,21 @@ impl WebFault {
             status: 413,
             kind: "request_too_large",
             ..Self::request(message)
+        }
+    }
+
+    /// The same of an answer that had begun, or may have. What the upstream says itself of an error is known.
+    pub(super) fn of_answer(mut self) -> Self {
+        self.maybe_served = self.verdict == Verdict::Platform;
+        self
+    }
+
+    /// What may follow.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self.maybe_served {
+            true => Retry::NextAccountOnce,
+            false => retryable(&self.verdict),
         }
     }
 

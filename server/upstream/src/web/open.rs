@@ -21,7 +21,7 @@ use super::{
     answer::{Flow, LimitNotice, Live, once},
     ask::Ask,
     completion::{self, Completion},
-    conversation::Conversation,
+    conversation::{Conversation, Making},
     fault::WebFault,
     organization,
     prompt::Prompt,
@@ -89,16 +89,14 @@ pub async fn open(
         ),
     };
     let thinking = ask.thinking && organization.paid;
-    let conversation = Conversation::create(
-        Arc::clone(&surface),
-        &organization.id,
+    let making = Making {
+        organization: &organization.id,
         id,
-        request.preserve_chats,
+        preserved: request.preserve_chats,
         thinking,
-        limits,
-        request.deletions.clone(),
-    )
-    .await?;
+        deletions: request.deletions.clone(),
+    };
+    let conversation = Conversation::create(Arc::clone(&surface), making, limits).await?;
     let files = upload::all(&surface, &organization.id, prompt.files, limits).await?;
     let terms = terms(&request, &ask, thinking);
     let completion = Completion {

@@ -208,11 +208,14 @@ pub(super) fn broken(call: Call, err: &reqwest::Error) -> WebFault {
     if err.is_timeout() {
         return in_no_time(call);
     }
-    WebFault::platform(if err.is_connect() {
-        "the web surface cannot be reached"
-    } else {
-        "the connection to the web surface broke"
-    })
+    if err.is_connect() {
+        return WebFault::platform("the web surface cannot be reached");
+    }
+    let fault = WebFault::platform("the connection to the web surface broke");
+    match call {
+        Call::Completion => fault.of_answer(),
+        _ => fault,
+    }
 }
 
 async fn read(

@@ -14,8 +14,8 @@ use troupe_mock::{Entry, Mock, MockConfig, MockServer};
 use crate::{
     base_url::BaseUrl,
     web::{
-        Deletions, PauseSink, Paused, WebAccount, WebAnswer, WebBody, WebFault, WebLimits, WebRequest, open,
-        resume,
+        Deletions, PauseSink, Paused, WebAccount, WebAnswer, WebBody, WebFault, WebLimits,
+        WebRequest, open, resume,
     },
 };
 
