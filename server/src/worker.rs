@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use troupe_core::AccountId;
-use troupe_core::account::{AccountRecord, AccountView, Auth, AuthScheme, Credential, Reach, Scheme};
+use troupe_core::account::{
+    AccountRecord, AccountView, Auth, AuthScheme, Credential, Reach, Scheme,
+};
 use troupe_upstream::breaker::Breaker;
 use troupe_upstream::network::NetworkError;
 use troupe_upstream::{
@@ -161,7 +163,7 @@ impl Worker {
                 reach: Arc::clone(&account.reach),
                 credential: Arc::clone(credential),
             },
-            breaker: self.gateway.breakers.host(&base.authority()),
+            breaker: self.gateway.breakers.host(base.authority()),
             base,
             headers,
             network: self.gateway.networks.of(account)?,
