@@ -53,8 +53,12 @@ fn script(pool: &Pool, row: &Row, times: usize) {
 #[tokio::test]
 async fn every_status_with_every_header() {
     let pool = pool();
-    for row in rows() {
-        for ask in [message(), stream()] {
+    for (number, row) in rows().into_iter().enumerate() {
+        for (place, ask) in [message(), stream()].into_iter().enumerate() {
+            // These take pauses: every other one is asked as a stream.
+            if row.then == (Then::Avoided { model: false }) && number % 2 != place {
+                continue;
+            }
             alone(&pool, &row, &ask).await;
             all_fail(&pool, &row, &ask).await;
             the_first_fails(&pool, &row, &ask).await;
