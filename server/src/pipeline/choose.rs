@@ -3,6 +3,8 @@
 //!
 //! Invariant: a credential is leased at most once per request; whoever can serve is found, whatever the published
 //! standings say; when none can, the reasons are said, per kind; a request waits only for a slot, never for a pause.
+//! One that may wait for a slot of a healthy account does not spend its attempts on those that have just failed others:
+//! they have free slots because they fail.
 
 mod passed;
 mod reasons;
@@ -24,11 +26,13 @@ use crate::plan::Plan;
 use crate::worker::Worker;
 
 pub use passed::lease_told;
-use reasons::{first_end, nobody};
+use reasons::nobody;
 use take::{Taken, renewed, take};
 
 /// So many are looked at closely before the next are ranked.
 const FEW: usize = 4;
+/// Whoever waits looks at least so often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Accounts and credentials that were tried for a request.
 #[derive(Clone, Debug, Default)]
@@ -97,11 +101,11 @@ impl<'a> Wanted<'a> {
 /// # Errors
 /// 429 when all are throttled, else 503 with every reason.
 pub async fn lease(worker: &Worker, plan: &Plan, wanted: Wanted<'_>) -> Result<Lease, Problem> {
-    let why = match pick(worker, plan, &wanted).await {
+    let why = match pick(worker, plan, &wanted, !wanted.patience.is_zero()).await {
         Ok(lease) => return Ok(lease),
         Err(why) => why,
     };
-    if !why.iter().any(|(_, why)| *why == Unavailable::Full) || wanted.patience.is_zero() {
+    if !is_full(&why) || wanted.patience.is_zero() {
         return Err(nobody(&why, now_ms(worker)));
     }
     let deadline = tokio::time::Instant::now() + wanted.patience;
@@ -110,7 +114,8 @@ pub async fn lease(worker: &Worker, plan: &Plan, wanted: Wanted<'_>) -> Result<L
         let next = waiter.next();
         let mut next = std::pin::pin!(next);
         next.as_mut().enable();
-        let why = match pick(worker, plan, &wanted).await {
+        let now = tokio::time::Instant::now();
+        let why = match pick(worker, plan, &wanted, now < deadline).await {
             Ok(lease) => {
                 waiter.served(lease.account.slots.has_room());
                 return Ok(lease);
@@ -118,17 +123,19 @@ pub async fn lease(worker: &Worker, plan: &Plan, wanted: Wanted<'_>) -> Result<L
             Err(why) => why,
         };
         waiter.pass_on();
-        if !why.iter().any(|(_, why)| *why == Unavailable::Full) {
+        if !is_full(&why) || now >= deadline {
             return Err(nobody(&why, now_ms(worker)));
         }
-        // A pause that ends brings an account back without anybody giving a slot back.
-        let look_at = tokio::time::Instant::now() + first_end(&why, now_ms(worker));
-        match tokio::time::timeout_at(deadline.min(look_at), next).await {
-            Ok(()) => waiter.woken(),
-            Err(_) if look_at < deadline => {}
-            Err(_) => return Err(nobody(&why, now_ms(worker))),
+        // What changes without a slot that is given back (a pause that ends) is seen within this time.
+        let look_at = deadline.min(now + LOOK_EVERY);
+        if tokio::time::timeout_at(look_at, next).await.is_ok() {
+            waiter.woken();
         }
     }
+}
+
+fn is_full(why: &Why) -> bool {
+    why.iter().any(|(_, why)| *why == Unavailable::Full)
 }
 
 fn now_ms(worker: &Worker) -> u64 {
@@ -138,7 +145,14 @@ fn now_ms(worker: &Worker) -> u64 {
 /// Why each account does not serve, with its kind.
 type Why = Vec<(&'static str, Unavailable)>;
 
-async fn pick(worker: &Worker, plan: &Plan, wanted: &Wanted<'_>) -> Result<Lease, Why> {
+/// The best account that can serve right now; or why none can. `may_wait`: better to wait for one that is healthy and
+/// full than to take one that is neither.
+async fn pick(
+    worker: &Worker,
+    plan: &Plan,
+    wanted: &Wanted<'_>,
+    may_wait: bool,
+) -> Result<Lease, Why> {
     let accounts = Arc::clone(&worker.gateway.directory.accounts());
     let now = now_ms(worker);
     if let Some(lease) = at_home(worker, plan, wanted, &accounts, now) {
@@ -147,6 +161,7 @@ async fn pick(worker: &Worker, plan: &Plan, wanted: &Wanted<'_>) -> Result<Lease
     let mut hopeful = candidates(wanted, &accounts, now);
     let considered = hopeful.len();
     let mut late: SmallVec<[(Candidate, Fit); 4]> = SmallVec::new();
+    let mut full = None;
     let choice = |place| {
         let by = match (wanted.bound, considered) {
             (Some(_), _) => ChosenBy::Bound,
@@ -159,7 +174,18 @@ async fn pick(worker: &Worker, plan: &Plan, wanted: &Wanted<'_>) -> Result<Lease
     let mut place = 0;
     while !hopeful.is_empty() {
         let mut few: SmallVec<[(Candidate, Fit); 4]> = SmallVec::new();
-        for index in rank(plan.strategy, &hopeful, turn, FEW) {
+        let first = rank(plan.strategy, &hopeful, turn, FEW);
+        let is_full = |index| hopeful.iter().any(|c| c.index == index && c.is_full());
+        if first.first().is_some_and(|&index| is_full(index)) {
+            // Then all that are left are full: is it worth waiting for one of them?
+            let mut left = hopeful.iter().map(|candidate| &accounts[candidate.index]);
+            full = full.or(left.find(|account| {
+                let fit = account.view.load().fit(&wanted.of(account.id, plan, now));
+                fit.is_ok_and(|fit| !fit.avoided)
+            }));
+            break;
+        }
+        for index in first {
             let Some(at) = hopeful.iter().position(|c| c.index == index) else {
                 continue;
             };
@@ -170,18 +196,23 @@ async fn pick(worker: &Worker, plan: &Plan, wanted: &Wanted<'_>) -> Result<Lease
             }
         }
         for (candidate, fit) in ranked(plan, &few, turn) {
-            // A second choice is one only while a first may still come.
-            if candidate.avoided && !hopeful.is_empty() {
+            let account = &accounts[candidate.index];
+            if candidate.avoided {
                 late.push((candidate, fit));
                 continue;
             }
-            match take(worker, &accounts[candidate.index], &fit, choice(place)) {
+            match take(worker, account, &fit, choice(place)) {
                 Taken::Lease(lease) => return Ok(*lease),
                 Taken::Later => late.push((candidate, fit)),
+                Taken::No if !account.slots.has_room() => full = Some(account),
                 Taken::No => {}
             }
             place += 1;
         }
+    }
+    let full = full.filter(|_| may_wait);
+    if full.is_some() {
+        late.retain(|(_, fit)| fit.stale || (fit.avoided && fit.auth == Auth::Web));
     }
     for (candidate, fit) in ranked(plan, &late, turn) {
         let account = &accounts[candidate.index];
@@ -191,7 +222,13 @@ async fn pick(worker: &Worker, plan: &Plan, wanted: &Wanted<'_>) -> Result<Lease
         }
         place += 1;
     }
-    last_look(worker, plan, wanted, &accounts, choice(place))
+    match full {
+        Some(account) => Err(vec![(
+            account.view.load().record.kind.as_str(),
+            Unavailable::Full,
+        )]),
+        None => last_look(worker, plan, wanted, &accounts, choice(place)),
+    }
 }
 
 /// The account that must serve or that the session is at home with, if it can right now.

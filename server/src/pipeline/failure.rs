@@ -9,9 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use troupe_core::account::Verdict;
 use troupe_upstream::web::WebFault;
-use troupe_upstream::{
-    AnswerBody, BodyError, ConnectFault, Facts, Retry, SendError,
-};
+use troupe_upstream::{AnswerBody, BodyError, ConnectFault, Facts, Retry, SendError};
 
 use super::attempt::Answered;
 use crate::error::Problem;
@@ -85,8 +83,13 @@ impl Failure {
         match self {
             Self::Answer(whole) => whole.verdict.clone(),
             Self::CutError { verdict, .. } => verdict.clone(),
+            // A host that resets or stays silent has a free slot for everybody: others go first.
             Self::Send(
-                SendError::Connect(_) | SendError::Tls(_) | SendError::InvalidResponse(_),
+                SendError::Connect(_)
+                | SendError::Tls(_)
+                | SendError::InvalidResponse(_)
+                | SendError::ResetBeforeHead { .. }
+                | SendError::Timeout,
             )
             | Self::CutBeforeEvent(_)
             | Self::NotRenewed => Verdict::Platform,
@@ -178,13 +181,11 @@ impl Failure {
 /// The web surface's fault as the client is told: its own words where the request or the platform is at fault.
 fn web_problem(fault: WebFault, nobody: Option<Problem>) -> Result<Answered, Problem> {
     match fault.verdict {
-        Verdict::RequestFault | Verdict::NoModel | Verdict::Overloaded => {
-            Err(Problem::Web {
-                status: StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_GATEWAY),
-                kind: fault.kind,
-                message: fault.message,
-            })
-        }
+        Verdict::RequestFault | Verdict::NoModel | Verdict::Overloaded => Err(Problem::Web {
+            status: StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_GATEWAY),
+            kind: fault.kind,
+            message: fault.message,
+        }),
         Verdict::Throttled { for_ms, .. } => Err(nobody.unwrap_or(Problem::Throttled {
             for_ms: for_ms.unwrap_or(30_000),
         })),

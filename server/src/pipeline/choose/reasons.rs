@@ -1,7 +1,6 @@
 //! Why nobody can serve, in the words of the contract.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use smallvec::SmallVec;
 use troupe_core::account::Unavailable;
@@ -52,13 +51,6 @@ fn is_elsewhere(why: &Unavailable) -> bool {
         why,
         Unavailable::NotBound | Unavailable::ModelDenied | Unavailable::Unsupported
     )
-}
-
-/// How long until one of them may serve by itself; an hour where that is unknown.
-pub(super) fn first_end(reasons: &[(&'static str, Unavailable)], now_ms: u64) -> Duration {
-    let ends = reasons.iter().filter_map(|(_, why)| why.until_ms()).min();
-    let in_ms = ends.map_or(u64::MAX, |at| at.saturating_sub(now_ms));
-    Duration::from_millis(in_ms.clamp(1, 3_600_000))
 }
 
 /// `2 api_key: 1 disabled, 1 throttled`.
