@@ -38,6 +38,7 @@ mod e2e_routing_credentials;
 mod e2e_routing_passthrough;
 mod e2e_routing_rules;
 mod e2e_routing_waits;
+mod e2e_secrets;
 mod e2e_stream;
 mod e2e_transfers;
 mod e2e_web;

@@ -14,6 +14,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde_json::Value;
+
 use found::Needles;
 
 /// Shorter ones are words.
@@ -54,6 +56,16 @@ pub fn know_folder(folder: &Path) {
     }
     if let Ok(key) = std::fs::read_to_string(folder.join("data/master.key")) {
         know(&key);
+    }
+}
+
+/// And those of an operation.
+pub fn know_json(input: &Value) {
+    for (name, value) in input.as_object().into_iter().flatten() {
+        match value {
+            Value::String(text) if yaml::NAMES.contains(&name.as_str()) => know(text),
+            _ => know_json(value),
+        }
     }
 }
 

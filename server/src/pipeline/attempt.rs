@@ -162,7 +162,7 @@ pub async fn run(
             }
             Err(failure) => failure,
         };
-        exchange.record.error = failure.told();
+        exchange.note_error(failure.told());
         let next = retries.after(&failure, !ask.can_repeat(), attempt);
         blame::blame(exchange, failure.verdict(), next != Next::Stop).await;
         match next {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::header::HeaderValue;
+use secrecy::ExposeSecret;
 use troupe_actors::account::ActiveAccount;
 use troupe_actors::key::ActiveKey;
 use troupe_actors::session::ActiveSession;
@@ -44,6 +45,22 @@ pub struct Lease {
     pub trial: Option<SlotGuard>,
     pub permit: Option<Permit>,
     pub choice: Choice,
+}
+
+impl Lease {
+    /// What an upstream said, without the credential that it was shown: careless ones repeat it.
+    fn without_secret(&self, said: String) -> String {
+        let credential = self
+            .view
+            .lane(self.auth)
+            .and_then(|lane| lane.credential.as_ref());
+        match credential {
+            Some(credential) => {
+                troupe_upstream::token::hide(&said, credential.secret.expose_secret())
+            }
+            None => said,
+        }
+    }
 }
 
 /// Phases and attempts of one request.
@@ -163,6 +180,15 @@ impl Exchange {
         self.windows = windows;
     }
 
+    /// How the attempt failed, for the row.
+    pub fn note_error(&mut self, error: Option<String>) {
+        let error = error.map(|error| match &self.lease {
+            Some(lease) => lease.without_secret(error),
+            None => error,
+        });
+        self.record.error = error;
+    }
+
     /// The host's part in the attempt is known.
     pub fn host(&mut self, outcome: HostOutcome) {
         let now_ms = self.worker.streams.now_ms();
@@ -185,6 +211,12 @@ impl Exchange {
         let since_ms = |at: Instant| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
         let record = &self.record;
         let ended = verdict == Verdict::Success;
+        let verdict = match verdict {
+            Verdict::OutOfService { reason } => Verdict::OutOfService {
+                reason: lease.without_secret(reason),
+            },
+            verdict => verdict,
+        };
         let facts = AttemptFacts {
             status: record.upstream_status,
             duration_ms: Some(since_ms(self.timeline.attempt)).filter(|_| ended),

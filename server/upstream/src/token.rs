@@ -21,6 +21,7 @@ pub use endpoint::{BodyFormat, ClientAuth, EndpointUrl, EndpointUrlError, TokenE
 pub use exchange::exchange;
 pub use fault::TokenFault;
 pub use grant::{Grant, Tokens};
+pub use hide::hide;
 pub use login::{AuthorizeParams, Login, LoginError, authorize_url};
 pub use pasted::{Pasted, PastedError, parse_pasted};
 

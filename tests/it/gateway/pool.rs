@@ -150,6 +150,7 @@ impl Pool {
     /// # Errors
     /// The refusal's message.
     pub fn operate(&self, name: &str, mut input: Value) -> Result<Value, String> {
+        crate::secrets::know_json(&input);
         input["op"] = json!(name);
         let socket = self.folder.path().join("data/run/troupe.sock");
         let mut stream = UnixStream::connect(&socket).expect("the control socket");

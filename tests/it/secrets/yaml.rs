@@ -1,7 +1,7 @@
 //! The secrets of a configuration, found without reading it as YAML: it may be broken on purpose.
 
 /// Members that hold one.
-const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 10] = [
     "api_key",
     "secret",
     "client_secret",
@@ -10,6 +10,8 @@ const NAMES: [&str; 8] = [
     "proxy",
     "password",
     "cookie_value",
+    "web_cookie",
+    "access_token",
 ];
 
 /// Their values; of a URL and of a cookie's pair what is secret in it.

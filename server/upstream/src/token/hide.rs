@@ -52,6 +52,14 @@ impl Secrets {
     }
 }
 
+/// What an upstream said, with `…` where it repeats `secret` or a longer beginning of it; of a cookie, any value.
+#[must_use]
+pub fn hide(said: &str, secret: &str) -> String {
+    let values = secret.split([';', '=', ' ']);
+    let values = values.filter(|value| value.len() >= BEGINNING_BYTES);
+    Secrets::of(values.chain([secret])).hide(said)
+}
+
 /// So many bytes at the start of `text` are the secret, or enough of its beginning.
 fn hidden(text: &str, secret: &str) -> Option<usize> {
     let common: usize = text
@@ -68,6 +76,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_is_repeated_of_a_credential_is_hidden() {
+        let table = [
+            ("key-0123456789ab", "no key-0123456789ab here", "no … here"),
+            ("key-0123456789ab", "no key-01234567… here", "no …… here"),
+            (
+                "sessionKey=sk-0123456789; a=b",
+                "sk-0123456789 is dead, a=b",
+                "… is dead, a=b",
+            ),
+            ("short", "a short one", "a … one"),
+            ("", "nothing", "nothing"),
+        ];
+        for (secret, said, shown) in table {
+            assert_eq!(hide(said, secret), shown, "{secret}");
+        }
+    }
 
     #[test]
     fn whole_coded_and_cut_secrets_are_hidden() {
