@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::KeyId;
-use crate::record::RequestRecord;
+use crate::record::{RequestRecord, Route};
 
 /// Statuses: one, or a class of a hundred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +83,8 @@ pub struct LogFilter {
     /// Served by the account of this name, or tried on it.
     pub account: Option<Arc<str>>,
     pub status: Option<StatusFilter>,
+    /// No probes and pages: what is none of the API's, came without a key, and went well.
+    pub api_only: bool,
 }
 
 impl LogFilter {
@@ -93,7 +95,9 @@ impl LogFilter {
             let tried = row.failed.iter().map(|attempt| &attempt.account);
             row.account_name.iter().chain(tried).any(|met| met == name)
         };
-        (self.keys.is_empty() || of_key())
+        let is_probe = row.route == Route::Other && row.key.is_none() && row.status < 400;
+        !(self.api_only && is_probe)
+            && (self.keys.is_empty() || of_key())
             && self.account.as_ref().is_none_or(on_account)
             && self.status.is_none_or(|status| status.matches(row.status))
     }
@@ -132,7 +136,7 @@ mod tests {
     use super::*;
     use crate::account::Auth;
     use crate::id::RequestId;
-    use crate::record::{FailedAttempt, Route};
+    use crate::record::FailedAttempt;
     use uuid::Uuid;
 
     #[test]
@@ -173,6 +177,7 @@ mod tests {
             keys: keys.to_vec(),
             account: account.map(Into::into),
             status: status.map(|text| text.parse().unwrap()),
+            api_only: false,
         };
         let other = KeyId::declared("other");
         for (wanted, matches) in [
@@ -188,5 +193,14 @@ mod tests {
         }
         row.key = None;
         assert!(!filter(&[key], None, None).matches(&row));
+        let api = LogFilter {
+            api_only: true,
+            ..LogFilter::default()
+        };
+        assert!(api.matches(&row));
+        row.route = Route::Other;
+        assert!(api.matches(&row), "a failure is told");
+        row.status = 200;
+        assert!(!api.matches(&row) && LogFilter::default().matches(&row));
     }
 }

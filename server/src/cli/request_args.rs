@@ -37,6 +37,9 @@ pub(super) struct TailArgs {
     /// With this status, or one of this class: 429, 4xx
     #[arg(long, value_name = "STATUS")]
     pub status: Option<StatusFilter>,
+    /// Probes and pages too, which are left out when they went well
+    #[arg(long)]
+    pub all: bool,
     /// So many, at most 1000
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub lines: u16,

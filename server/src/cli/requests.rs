@@ -41,6 +41,7 @@ fn question(args: &TailArgs) -> TailRequests {
         key: args.key.clone(),
         account: args.account.clone(),
         status: args.status,
+        all: args.all,
         limit: Some(usize::from(args.lines)),
         after: None,
     }

@@ -76,7 +76,7 @@ fn what_is_understood() {
         "troupe key revoke ci --config f.yaml",
         "troupe request show req_01m86vrjtxe5g9c2vcarc9zhbn --json",
         "troupe request tail --key ci --account main --status 4xx -n 50 --follow",
-        "troupe request tail --status 429 --json",
+        "troupe request tail --status 429 --all --json",
         "troupe healthcheck --ready",
         "troupe healthcheck --url http://h:1/readyz",
         "troupe version --json",

@@ -48,7 +48,7 @@ pub struct ExplainedAccount {
     pub name: String,
     /// Could it serve?
     pub candidate: bool,
-    /// Why it could not.
+    /// Why it could not, as in the request log.
     pub why_not: Option<String>,
     /// When that ends by itself.
     pub until: Option<jiff::Timestamp>,
@@ -221,38 +221,15 @@ fn candidate_told(
 }
 
 fn not_a_candidate(account: &ActiveAccount, why: &Unavailable) -> ExplainedAccount {
-    let (why_not, until_ms) = told(why);
     ExplainedAccount {
         name: account.name.to_string(),
         candidate: false,
-        why_not: Some(why_not.to_owned()),
-        until: until_ms.and_then(timestamp),
+        why_not: Some(why.word().to_owned()),
+        until: why.until_ms().and_then(timestamp),
         auth: None,
         place: None,
         behind_by: None,
         terms: None,
-    }
-}
-
-fn told(why: &Unavailable) -> (&'static str, Option<u64>) {
-    match why {
-        Unavailable::Disabled => ("disabled", None),
-        Unavailable::NotBound => ("the key may not use it", None),
-        Unavailable::ModelDenied => ("its rules keep the model away", None),
-        Unavailable::Unsupported => ("none of its credentials serves this path", None),
-        Unavailable::OffSchedule { until_ms } => ("outside its hours", Some(*until_ms)),
-        Unavailable::Rejected => ("its upstream rejects the credential", None),
-        Unavailable::NeedsLogin => ("needs a login", None),
-        Unavailable::Challenged => ("the web surface asks for a person", None),
-        Unavailable::OutOfService => ("out of service", None),
-        Unavailable::Renewing { until_ms } => ("its token is being renewed", Some(*until_ms)),
-        Unavailable::Throttled { until_ms } => ("throttled", Some(*until_ms)),
-        Unavailable::Reserved { until_ms } => ("its reserve is reached", Some(*until_ms)),
-        Unavailable::HostDown { until_ms } => ("its upstream is down", Some(*until_ms)),
-        Unavailable::Misconfigured => ("its settings make no valid request", None),
-        Unavailable::Full => ("full", None),
-        Unavailable::Tried => ("tried", None),
-        Unavailable::Gone => ("quarantined", None),
     }
 }
 

@@ -22,6 +22,9 @@ pub struct TailRequests {
     pub account: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<StatusFilter>,
+    /// Probes and pages too, which no key asked for and which went well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
     /// At most 1 000; 20 when not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -58,6 +61,7 @@ impl Operation for TailRequests {
                 keys,
                 account: self.account.map(Into::into),
                 status: self.status,
+                api_only: !self.all,
             },
             limit: self.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX),
             after: self.after,

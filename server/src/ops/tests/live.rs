@@ -186,7 +186,7 @@ fn the_ranking_is_explained() {
             rows,
             [
                 ("a", Some(0), None),
-                ("b", None, Some("its rules keep the model away")),
+                ("b", None, Some("not for this model")),
                 ("c", None, Some("disabled")),
             ]
         );
@@ -215,7 +215,7 @@ fn the_ranking_is_explained() {
             .await
             .unwrap();
         let last = told.accounts.last().unwrap();
-        assert_eq!(last.why_not.as_deref(), Some("the key may not use it"));
+        assert_eq!(last.why_not.as_deref(), Some("not for this key"));
         assert_eq!(told.accounts.iter().filter(|a| a.candidate).count(), 3 - 1);
     });
 }
