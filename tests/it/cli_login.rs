@@ -235,7 +235,7 @@ fn the_choice_of_an_account_is_explained() {
         (&accounts[0]["name"], &accounts[0]["place"]),
         (&"one".into(), &0.into())
     );
-    assert_eq!(accounts[1]["why_not"], "its rules keep the model away");
+    assert_eq!(accounts[1]["why_not"], "not for this model");
     let ask = Ask::message("default", false)
         .key(KEY)
         .with("x-claude-code-session-id", "s1");
@@ -248,5 +248,5 @@ fn the_choice_of_an_account_is_explained() {
     });
     assert!(remembered, "{}", place.run(line).json());
     let table = place.run("account explain --key eu").ok();
-    assert!(table.contains("the key may not use it"), "{table}");
+    assert!(table.contains("not for this key"), "{table}");
 }
