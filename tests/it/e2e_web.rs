@@ -164,7 +164,7 @@ async fn images_and_long_prompts_are_attached() {
     let state = pool.until_clean().await;
     let file = &state.files[0];
     assert_eq!((&*file.content_type, file.size_bytes), ("image/png", 70));
-    assert_eq!(state.conversations[0].files, [file.id.clone()]);
+    assert_eq!(state.conversations[0].files, std::slice::from_ref(&file.id));
 
     let mut asked = ask("web_text", true);
     let long = format!(

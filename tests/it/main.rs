@@ -43,6 +43,7 @@ mod e2e_stream;
 mod e2e_transfers;
 mod e2e_web;
 mod e2e_web_ends;
+mod e2e_web_hostile;
 mod e2e_web_pool;
 mod e2e_web_tools;
 mod gateway;
