@@ -118,7 +118,7 @@ pub struct LogQuery {
     pub after: Option<LogPosition>,
 }
 
-/// Rows in the order in which they were written: that in which requests ended.
+/// Rows in the order in which they were written: that in which requests ended, to a few milliseconds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogPage {
     pub rows: Vec<RequestRecord>,
