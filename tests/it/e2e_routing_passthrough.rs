@@ -97,6 +97,27 @@ async fn the_callers_credential_goes_up_as_it_came() {
     assert_eq!((answer.status, asked), (200, vec!["a".to_owned()]));
 }
 
+/// A gateway key is never taken for an upstream credential: it would go up.
+#[tokio::test]
+async fn a_gateway_key_does_not_go_up() {
+    let pool = Pool::serving(&["accounts:\n", &api("a", ""), ON].concat());
+    let key = secret("any");
+    let bearer = format!("Bearer {key}");
+    let cases: [&[(&str, &str)]; 4] = [
+        &[("x-api-key", &key)],
+        &[("authorization", &bearer)],
+        &[("x-api-key", OWN), ("authorization", &bearer)],
+        &[("x-api-key", &key), ("authorization", OWN)],
+    ];
+    for own in cases {
+        let mut headers = vec![("x-troupe-key", &*key)];
+        headers.extend(own);
+        let answer = send(&pool, &headers, &message()).await;
+        assert_eq!(answer.status, 401, "{own:?}: {}", answer.text());
+    }
+    assert!(pool.entries().is_empty());
+}
+
 /// Whatever the upstream says of the caller's credential is the caller's: faults, limits and the organisation's too.
 #[tokio::test]
 async fn what_the_upstream_says_is_the_callers() {

@@ -52,9 +52,11 @@ pub fn identify(gateway: &Gateway, headers: &HeaderMap, plan: &Plan) -> Result<C
             "this gateway does not pass callers' own upstream credentials through; send the gateway key alone"
                 .into(),
         )),
-        (true, false, Some(_)) => Err(Problem::Credential(
-            "the upstream credential that is to be passed through is missing".into(),
-        )),
+        (true, false, Some(_)) => Err(missing()),
+        // Another gateway key beside it would be shown to the upstream.
+        (true, true, Some(_)) if passed_on(headers).any(|s| known(gateway, s).is_ok()) => {
+            Err(missing())
+        }
         _ => Ok(Caller { entry, own }),
     }
 }
@@ -71,6 +73,23 @@ fn known(gateway: &Gateway, secret: &[u8]) -> Result<Arc<KeyEntry>, Problem> {
     let entry = foreign.ok_or(Problem::Credential("invalid gateway key".into()))?;
     gateway.upgrade_key(entry.record().id, secret);
     Ok(entry)
+}
+
+fn missing() -> Problem {
+    Problem::Credential("the upstream credential that is to be passed through is missing".into())
+}
+
+/// What goes up as the caller's own credential, whatever scheme it came with.
+fn passed_on(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let values = ["x-api-key", AUTHORIZATION.as_str()]
+        .into_iter()
+        .flat_map(|name| headers.get_all(name))
+        .map(|value| value.as_bytes().trim_ascii());
+    values.flat_map(|value| {
+        let after_scheme = value.iter().position(u8::is_ascii_whitespace);
+        let bare = after_scheme.map(|at| value[at..].trim_ascii());
+        std::iter::once(value).chain(bare)
+    })
 }
 
 fn has_credential(headers: &HeaderMap) -> bool {
