@@ -179,6 +179,54 @@ fn tokens_are_brought_and_renewed() {
     }
 }
 
+/// A refresh token alone is as good as a login, be the gateway there or not.
+#[test]
+fn a_grant_alone_ends_the_need_of_a_login() {
+    for running in [false, true] {
+        let place = place("");
+        add(&place, PASTE);
+        let seeded = |family: &str| {
+            let family = FamilySeed {
+                family: family.into(),
+                ..FamilySeed::default()
+            };
+            place.upstream.oauth().seed(family).refresh_token
+        };
+        let bring = |token: &str| {
+            let tokens = serde_json::json!({"refresh_token": token}).to_string();
+            place
+                .run_with("account update me --tokens-stdin", &tokens)
+                .ok()
+        };
+        let until = |state: &str| {
+            let shown = || place.run("account show me --json").json();
+            let found = until(Duration::from_secs(20), || shown()["state"] == state);
+            assert!(found, "{running}: {}", shown());
+        };
+        let first = seeded("first");
+        place.upstream.oauth().revoke("first");
+        bring(&first);
+        let mut gateway = place.serve();
+        until("needs_login");
+        let second = seeded("second");
+        if running {
+            bring(&second);
+        } else {
+            gateway.signal("TERM");
+            assert_eq!(gateway.ended(ENDS_WITHIN), 0, "{}", gateway.log());
+            bring(&second);
+            gateway = place.start("again", place.command("serve"));
+        }
+        until("active");
+        assert_eq!(
+            place.message(KEY, "default").status,
+            200,
+            "{}",
+            gateway.log()
+        );
+    }
+}
+
 #[test]
 fn a_web_session_is_used_after_its_terms() {
     let place = place("");

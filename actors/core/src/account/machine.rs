@@ -89,7 +89,14 @@ impl Account {
     ) -> Self {
         slots.set_limit(record.concurrent);
         let stats = state.as_ref().map(|s| s.stats.clone()).unwrap_or_default();
-        let known = state.map(AccountState::into_lanes).unwrap_or_default();
+        let mut known = state.map(AccountState::into_lanes).unwrap_or_default();
+        if token.is_grant_alone()
+            && let Some(lane) = known.get_mut(&Auth::Oauth)
+            && matches!(lane.health, Health::NeedsLogin { .. })
+        {
+            // The login was made while nothing ran.
+            lane.health = Health::Active;
+        }
         let mut account = Self {
             tokens: record
                 .oauth

@@ -83,6 +83,14 @@ pub struct TokenSeed {
     pub needs_login: Option<String>,
 }
 
+impl TokenSeed {
+    /// A grant that nobody has presented yet, and no token to go on with until then.
+    #[must_use]
+    pub fn is_grant_alone(&self) -> bool {
+        self.token.is_none() && self.unconcluded.is_none() && self.needs_login.is_none()
+    }
+}
+
 /// An order to renew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renewal {

@@ -70,6 +70,10 @@ impl Account {
             }
             (Some(settings), Some(tokens)) => {
                 tokens.regrant(settings.grant);
+                if seed.as_ref().is_some_and(TokenSeed::is_grant_alone) {
+                    tokens.brought();
+                    return self.supersede();
+                }
                 // What was read from the store before a renewal wrote to it is older than what stands.
                 let newer = seed
                     .and_then(|seed| seed.token)
@@ -93,10 +97,15 @@ impl Account {
                 true
             }
         };
-        if let Some(running) = self.running.as_mut().filter(|_| brought) {
+        brought && self.supersede()
+    }
+
+    /// A renewal that is under way is one of tokens that are gone.
+    fn supersede(&mut self) -> bool {
+        if let Some(running) = &mut self.running {
             running.stale = true;
         }
-        brought
+        true
     }
 
     /// A credential was taken away: nobody waits for it, and what was learnt is not its successor's.

@@ -213,6 +213,16 @@ impl Tokens {
         self.was_last = false;
     }
 
+    /// A grant of a login or an import, without an access token: it is presented at once. The token that stands is of
+    /// another login and not used any more.
+    pub fn brought(&mut self) {
+        self.dead = true;
+        self.phase = TokenPhase::Idle;
+        self.tries = 0;
+        self.uncertain = false;
+        self.was_last = false;
+    }
+
     /// The same tokens under other settings.
     pub fn regrant(&mut self, grant: Grant) {
         self.grant = grant;

@@ -185,3 +185,34 @@ fn a_panic_at_any_moment_repeats_no_last_attempt() {
     bench.renewed(last, refused());
     assert!(of_view(&bench).needs_login.is_some());
 }
+
+/// A grant that was brought while nothing ran is presented, whatever was refused before it.
+#[test]
+fn a_grant_that_was_brought_meanwhile_ends_the_need_of_a_login() {
+    let mut state = AccountState::new(id(), T0.unix_ms);
+    let health = Health::NeedsLogin {
+        since_ms: T0.unix_ms,
+        reason: "refused".into(),
+    };
+    let lane = LaneState {
+        health,
+        ..LaneState::default()
+    };
+    state.lanes.insert(Auth::Oauth, lane);
+    let mut bench = again(
+        &[Auth::Oauth],
+        TokenSeed::default(),
+        Some(state.clone()),
+        T0,
+    );
+    let order = order(&bench.wake());
+    bench.renewed(order, done(token(2)));
+    assert_eq!(leased(&bench.lease("m")), [Auth::Oauth]);
+    let still = TokenSeed {
+        needs_login: Some("refused".into()),
+        ..TokenSeed::default()
+    };
+    let mut bench = again(&[Auth::Oauth], still, Some(state), T0);
+    assert!(orders(&bench.wake()).is_empty());
+    assert_eq!(bench.health(Auth::Oauth), "needs_login");
+}

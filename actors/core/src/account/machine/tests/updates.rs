@@ -234,3 +234,40 @@ fn a_credential_that_is_taken_away_is_forgotten_in_the_store() {
     bench.update(record(&[Auth::ApiKey, Auth::Oauth]), key_2(), None);
     assert_eq!(bench.health(Auth::ApiKey), "active");
 }
+
+/// A grant without an access token is presented at once, by an account that needs a login and by one that does not.
+#[test]
+fn a_grant_that_is_brought_alone_is_presented() {
+    for refuse in [true, false] {
+        let mut bench = Bench::oauth();
+        bench.pass(HOUR_MS);
+        let first = order(&bench.wake());
+        if refuse {
+            bench.renewed(first, refused());
+            assert_eq!(bench.health(Auth::Oauth), "needs_login");
+        }
+        let turn = bench.update(
+            record(&OAUTH),
+            Secrets::default(),
+            Some(TokenSeed::default()),
+        );
+        if !refuse {
+            // Of the renewal that was under way nothing counts.
+            assert!(orders(&turn).is_empty());
+            let turn = bench.renewed(first, refused());
+            let own = order(&if orders(&turn).is_empty() {
+                bench.wake()
+            } else {
+                turn
+            });
+            assert!(!own.last);
+            bench.renewed(own, done(token(9)));
+        } else {
+            let own = order(&turn);
+            assert!(!own.last);
+            bench.renewed(own, done(token(9)));
+        }
+        assert_eq!(bench.health(Auth::Oauth), "active");
+        assert_eq!(bench.account.generation(), 9);
+    }
+}
