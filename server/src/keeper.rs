@@ -192,6 +192,7 @@ impl Keeper {
         let nothing = SealedTokens {
             access_token: SecretString::default(),
             refresh_token: None,
+            declared: None,
         };
         Ok(TokenRow {
             account: id,
@@ -217,11 +218,13 @@ impl Keeper {
         let life_ms = new
             .expires_in_s
             .map_or(DEFAULT_LIFE_MS, |s| s.saturating_mul(1_000));
+        let (old_refresh_token, declared) = old_tokens
+            .map(|tokens| (tokens.refresh_token, tokens.declared))
+            .unwrap_or_default();
         let tokens = SealedTokens {
             access_token: new.access_token.clone(),
-            refresh_token: new
-                .refresh_token
-                .or(old_tokens.and_then(|tokens| tokens.refresh_token)),
+            refresh_token: new.refresh_token.or(old_refresh_token),
+            declared,
         };
         let sealed = match credential::seal_tokens(&self.vault, id, generation, &tokens) {
             Ok(sealed) => sealed,

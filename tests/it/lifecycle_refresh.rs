@@ -11,6 +11,10 @@ const TOKEN: &str = "/oauth/token";
 const PATIENCE: Duration = Duration::from_secs(40);
 const ACCOUNTS: usize = 6;
 
+fn first_refresh_token(name: &str) -> String {
+    format!("first-rt-of-{name}-0123456789abcdef")
+}
+
 fn rounds() -> u32 {
     let wanted = std::env::var("TROUPE_SOAK_ROUNDS").ok();
     wanted.and_then(|number| number.parse().ok()).unwrap_or(3)
@@ -62,6 +66,92 @@ async fn a_restart_forgets_no_refusal() {
     assert_eq!(pool.ask("any", message()).await.status, 503);
     assert_eq!(pool.account("a")["state"], "needs_login");
     assert_eq!(pool.family("a").spends, 1);
+}
+
+/// A new refresh token of the file is taken where the old one was refused; what was taken once is not taken again.
+#[tokio::test]
+async fn a_new_first_token_ends_the_need_of_a_login() {
+    let account = |token: &str| {
+        let entry = oauth("a", "app", "");
+        [
+            "accounts:\n",
+            &entry.replace(&first_refresh_token("a"), token),
+        ]
+        .concat()
+    };
+    let (first, second) = (first_refresh_token("a"), first_refresh_token("a-anew"));
+    let mut pool = Pool::new(&account(&first));
+    // Nobody knows the first token: it is refused.
+    pool.serve();
+    pool.until_state("a", "needs_login");
+    let asked = pool.to(TOKEN).len();
+    pool.stop();
+    pool.seed("a-anew", 3_600_000);
+    pool.configure(&account(&second));
+    pool.serve();
+    pool.until_state("a", "active");
+    assert_eq!(pool.ask("any", message()).await.status, 200);
+    assert_eq!(pool.to(TOKEN).len(), asked + 1);
+}
+
+/// The same by a reload.
+#[tokio::test]
+async fn a_reload_brings_a_new_first_token() {
+    let account = |token: &str| {
+        let entry = oauth("a", "app", "");
+        [
+            "accounts:\n",
+            &entry.replace(&first_refresh_token("a"), token),
+        ]
+        .concat()
+    };
+    let (first, second) = (first_refresh_token("a"), first_refresh_token("a-anew"));
+    let pool = Pool::serving(&account(&first));
+    pool.until_state("a", "needs_login");
+    pool.seed("a-anew", 3_600_000);
+    pool.configure(&account(&second));
+    pool.until_state("a", "active");
+    assert_eq!(pool.ask("any", message()).await.status, 200);
+}
+
+/// An account that nobody has logged in to yet gets its first refresh token by a reload.
+#[tokio::test]
+async fn a_reload_brings_the_first_token_of_an_account_without_any() {
+    let with = oauth("a", "app", "");
+    let without = with.replace(
+        &format!(", refresh_token: {}", first_refresh_token("a")),
+        ", authorize_url: \"MOCK/oauth/authorize\", redirect_uri: \"http://localhost:9/cb\"",
+    );
+    let pool = Pool::serving(&["accounts:\n", &without].concat());
+    pool.until_state("a", "needs_login");
+    pool.seed("a", 3_600_000);
+    pool.configure(&["accounts:\n", &with].concat());
+    pool.until_state("a", "active");
+}
+
+/// A refusal is remembered while the account is away.
+#[tokio::test]
+async fn an_account_that_comes_back_still_needs_its_login() {
+    let (a, b) = (oauth("a", "app~invalid_grant", ""), api("b", ""));
+    let bound = keys(&[("only", ", accounts: [a]")]);
+    let mut pool = Pool::new(&["accounts:\n", &a, &b, &bound].concat());
+    pool.seed("a", 3_600_000);
+    pool.serve();
+    pool.until_state("a", "needs_login");
+    let spends = pool.to(TOKEN).len();
+    pool.configure(&["accounts:\n", &b, &keys(&[("any", "")])].concat());
+    assert!(process::until(PATIENCE, || pool
+        .operate("account.show", serde_json::json!({"name": "a"}))
+        .is_err()));
+    pool.configure(&["accounts:\n", &a, &b, &bound].concat());
+    assert!(process::until(PATIENCE, || pool
+        .operate("account.show", serde_json::json!({"name": "a"}))
+        .is_ok()));
+    // It would be renewed for a request, if for nothing else.
+    pool.until_state("a", "needs_login");
+    let bound = pool.ask("only", message()).await;
+    assert_eq!(bound.status, 503, "{}", bound.text());
+    assert_eq!(pool.to(TOKEN).len(), spends);
 }
 
 /// Pauses go on after a restart, to their end and not beyond.

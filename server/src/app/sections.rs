@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use secrecy::{ExposeSecret, SecretString};
 use troupe_actors::Directory;
 use troupe_core::AccountId;
 use troupe_core::account::{AccountState, LaneState};
@@ -14,7 +15,7 @@ use crate::config::telemetry::Log;
 use crate::config::{Account, Config, Loaded, Section};
 use crate::gateway::Gateway;
 use crate::ops::declared::DeclaredAccount;
-use crate::ops::{Declared, Operations};
+use crate::ops::{Declared, Operations, credential};
 use crate::plan::Plan;
 use crate::telemetry::LogFilter;
 
@@ -64,23 +65,43 @@ impl DeclaredSection {
 }
 
 impl DeclaredSection {
-    /// Accounts that bring their first refresh token start when the store has it.
-    fn start_with_tokens(&self, accounts: Vec<DeclaredAccount>) {
+    /// Accounts that bring a first refresh token, with what was learnt of those that were away: they start, or are told,
+    /// when the store has it.
+    fn start_with_tokens(&self, accounts: Vec<(DeclaredAccount, Option<AccountState>)>) {
         if accounts.is_empty() {
             return;
         }
         let (operations, directory) = (self.operations.clone(), Arc::clone(&self.directory));
         self.directory.tree().io().spawn(async move {
-            if let Err(error) = operations.first_tokens(&accounts).await {
+            let (accounts, mut states): (Vec<_>, Vec<_>) = accounts.into_iter().unzip();
+            let made = operations.first_tokens(&accounts).await;
+            let made = made.unwrap_or_else(|error| {
                 tracing::error!(%error, "first tokens of declared accounts could not be stored");
+                Vec::new()
+            });
+            let mut seeds = Vec::new();
+            for (account, state) in accounts.iter().zip(&mut states) {
+                let id = account.record.id;
+                let is_new = directory.account(id).is_none();
+                let made = made.iter().find(|row| row.account == id).cloned();
+                let row = match made {
+                    None if is_new => operations.stores.accounts.token(id).await.ok().flatten(),
+                    made => made,
+                };
+                // Those that are declared no more have left meanwhile; the others may have changed.
+                let declared = operations.declared.load();
+                let Some(account) = declared.account(&account.record.name) else {
+                    continue;
+                };
+                match row.map(|row| credential::token_seed(&operations.vault, &row)) {
+                    None => seeds.push(account.seed(None, state.take())),
+                    Some(Ok(token)) => seeds.push(account.seed(Some(token), state.take())),
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "a declared account does not start")
+                    }
+                }
             }
-            // Those that are declared no more have left meanwhile.
-            let declared = operations.declared.load_full();
-            let seeds = accounts
-                .iter()
-                .filter(|account| declared.account(&account.record.name).is_some())
-                .map(|account| account.seed(None, None));
-            directory.put_accounts(seeds.collect(), &[]);
+            directory.put_accounts(seeds, &[]);
         });
     }
 }
@@ -148,17 +169,32 @@ impl Section for DeclaredSection {
             }
             remembered.insert(*id, state);
         }
-        let (first, known): (Vec<_>, Vec<_>) = new.accounts.iter().partition(|account| {
-            account.refresh_token.is_some() && self.directory.account(account.record.id).is_none()
-        });
-        let seeds = known
-            .into_iter()
-            .map(|a| a.seed(None, remembered.remove(&a.record.id)));
-        self.directory.put_accounts(seeds.collect(), &accounts_gone);
-        self.start_with_tokens(first.into_iter().cloned().collect());
+        let (mut known, mut first) = (Vec::new(), Vec::new());
+        for account in &new.accounts {
+            let state = remembered.remove(&account.record.id);
+            let runs = self.directory.account(account.record.id).is_some();
+            if runs && brings_another(account, &old) {
+                first.push((account.clone(), None));
+            }
+            if runs || account.refresh_token.is_none() {
+                known.push(account.seed(None, state));
+            } else {
+                first.push((account.clone(), state));
+            }
+        }
         drop(remembered);
+        self.directory.put_accounts(known, &accounts_gone);
         self.declared.store(Arc::new(new));
+        self.start_with_tokens(first);
     }
+}
+
+/// Does the file give a running account a refresh token that it did not give before?
+fn brings_another(account: &DeclaredAccount, old: &Declared) -> bool {
+    let before = old.account(&account.record.name);
+    let text = |token: &SecretString| token.expose_secret().to_owned();
+    let before = before.and_then(|account| account.refresh_token.as_ref().map(text));
+    account.refresh_token.is_some() && account.refresh_token.as_ref().map(text) != before
 }
 
 /// The log's level.

@@ -22,12 +22,15 @@ use super::{ErrorCode, OpError, secret_json};
 const CA_MAX_BYTES: u64 = 1 << 20;
 
 /// What is sealed of an account's tokens.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SealedTokens {
     #[serde(with = "secret_json::required")]
     pub access_token: SecretString,
     #[serde(default, with = "secret_json::optional")]
     pub refresh_token: Option<SecretString>,
+    /// A keyed hash of the configuration's refresh token that was taken last, which is spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<String>,
 }
 
 /// # Errors
@@ -144,7 +147,11 @@ fn secrets(vault: &Vault, record: &AccountRecord) -> Result<Secrets, OpError> {
         api_key,
         web_cookie: named(SecretName::WebCookie)?,
         client_secret: named(SecretName::ClientSecret)?,
-        reach: reach(&record.name, named(SecretName::Proxy)?, record.ca_file.as_deref())?,
+        reach: reach(
+            &record.name,
+            named(SecretName::Proxy)?,
+            record.ca_file.as_deref(),
+        )?,
     })
 }
 

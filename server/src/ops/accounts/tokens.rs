@@ -36,6 +36,7 @@ impl NewTokens {
             tokens: SealedTokens {
                 access_token: access_token.unwrap_or_default(),
                 refresh_token: secret(&brought.refresh_token),
+                declared: None,
             },
             obtained_ms: now_ms,
             expires_ms: brought
@@ -55,6 +56,7 @@ impl NewTokens {
             tokens: SealedTokens {
                 access_token,
                 refresh_token,
+                declared: None,
             },
             obtained_ms,
             expires_ms: obtained_ms.saturating_add(life_ms),
@@ -77,12 +79,18 @@ impl Operations {
                 Some(row) => (row.generation + 1, Expect::Version(row.version)),
                 None => (1, Expect::Absent),
             };
+            // A box that does not open must not stand in the way of new tokens.
+            let old = stands.and_then(|row| credential::open_tokens(&self.vault, &row).ok());
+            let tokens = SealedTokens {
+                declared: old.and_then(|tokens| tokens.declared),
+                ..new.tokens.clone()
+            };
             let row = TokenRow {
                 account: id,
                 generation,
                 obtained_ms: new.obtained_ms,
                 expires_ms: new.expires_ms,
-                sealed: credential::seal_tokens(&self.vault, id, generation, &new.tokens)?,
+                sealed: credential::seal_tokens(&self.vault, id, generation, &tokens)?,
                 intent: None,
                 needs_login: None,
                 version: 0,
