@@ -29,6 +29,7 @@ mod e2e_oauth;
 mod e2e_oauth_faults;
 mod e2e_oauth_proxy;
 mod e2e_oauth_races;
+mod e2e_oauth_recovery;
 mod e2e_paths;
 mod e2e_pool_chaos;
 mod e2e_pool_faults;
