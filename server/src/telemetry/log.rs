@@ -55,7 +55,28 @@ fn filter(log: &Log) -> EnvFilter {
         LogLevel::Debug => "debug",
         LogLevel::Trace => "trace",
     };
-    // The frameworks' own chatter is a level quieter than ours; what a parser refuses is any stranger's to send.
-    let default = format!("{level},actix_server=warn,actix_web=warn,actix_http=off,sled=warn");
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default))
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives(level)))
+}
+
+/// The frameworks' own chatter is a level quieter than ours; what a parser refuses is any stranger's to send; and what
+/// watches the folder of the configuration would tell of each line of a log that is written there, in another line.
+fn directives(level: &str) -> String {
+    format!(
+        "{level},actix_server=warn,actix_web=warn,actix_http=off,sled=warn,notify=warn,mio=warn"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_in_the_watched_folder_does_not_feed_itself() {
+        let registry = tracing_subscriber::registry().with(EnvFilter::new(directives("trace")));
+        tracing::subscriber::with_default(registry, || {
+            assert!(tracing::enabled!(target: "troupe_server", tracing::Level::TRACE));
+            assert!(!tracing::enabled!(target: "notify::inotify", tracing::Level::TRACE));
+            assert!(!tracing::enabled!(target: "mio::poll", tracing::Level::TRACE));
+        });
+    }
 }
