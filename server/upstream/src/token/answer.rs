@@ -51,7 +51,7 @@ pub(super) fn read(answer: &Answer, secrets: &Secrets) -> Result<Tokens, TokenFa
         (429, envelope) if envelope.is_some() || pause_ms.is_some() => Err(TokenFault::Busy {
             retry_after_ms: pause_ms,
         }),
-        (400 | 401 | 403, Some(envelope)) if !envelope.is_of_server() => Err(TokenFault::Refused {
+        (400 | 401 | 403, Some(envelope)) if envelope.is_refusal() => Err(TokenFault::Refused {
             status,
             error: envelope.error,
             description: envelope.description,
@@ -84,11 +84,22 @@ fn envelope(value: &Value, secrets: &Secrets) -> Option<Envelope> {
 }
 
 impl Envelope {
-    /// These two (RFC 6749 §4.1.2.1) tell of the server's state, not of the grant's.
-    fn is_of_server(&self) -> bool {
+    /// Those of RFC 6749 §5.2, and the provider's own of the same meaning. Any other word may be of something before the
+    /// endpoint, which knows nothing of the grant.
+    fn is_refusal(&self) -> bool {
         matches!(
             self.error.as_str(),
-            "server_error" | "temporarily_unavailable" | "api_error" | "overloaded_error"
+            "invalid_request"
+                | "invalid_client"
+                | "invalid_grant"
+                | "unauthorized_client"
+                | "unsupported_grant_type"
+                | "invalid_scope"
+                | "access_denied"
+                | "invalid_token"
+                | "invalid_request_error"
+                | "authentication_error"
+                | "permission_error"
         )
     }
 

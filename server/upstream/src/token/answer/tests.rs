@@ -97,6 +97,11 @@ fn refusals_and_the_rest() {
         (400, r#"{"message":"x"}"#),
         (400, r#"{"error":"server_error"}"#),
         (400, r#"{"error":"temporarily_unavailable"}"#),
+        // Of a wall before the endpoint.
+        (403, r#"{"error":"Forbidden"}"#),
+        (403, r#"{"error":"blocked","error_description":"bot"}"#),
+        (401, r#"{"error":"Unauthorized"}"#),
+        (400, r#"{"error":{"type":"rate_limit_error"}}"#),
         (404, invalid),
         (405, invalid),
         (408, invalid),
