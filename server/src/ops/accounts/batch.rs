@@ -86,8 +86,12 @@ impl Operations {
         let new = self.new_record(add).await?;
         let tokens = match &add.settings.tokens {
             None => true,
-            // As they were brought: since then they may have been renewed.
-            Some(_) => known.brought.get(&Auth::Oauth) == new.brought.get(&Auth::Oauth),
+            // As they were brought: since then they may have been renewed. A record is stored before them: where an
+            // earlier try ended in between, there are none.
+            Some(_) => {
+                known.brought.get(&Auth::Oauth) == new.brought.get(&Auth::Oauth)
+                    && self.stores.accounts.token(known.id).await?.is_some()
+            }
         };
         if !tokens || settings(known) != settings(&new) {
             return Ok(false);

@@ -96,6 +96,9 @@ async fn again(
     let prints = prints(ops, &item.account.settings);
     let changed =
         |auth: Auth| prints.contains_key(&auth) && prints.get(&auth) != record.brought.get(&auth);
+    // A record is stored before its tokens: what ended in between left them behind.
+    let tokenless =
+        prints.contains_key(&Auth::Oauth) && ops.stores.accounts.token(record.id).await?.is_none();
     let given = item.account.settings;
     let mut settings = AccountSettings::default();
     if changed(Auth::ApiKey) {
@@ -104,7 +107,7 @@ async fn again(
     if changed(Auth::Web) {
         settings.web = given.web;
     }
-    if changed(Auth::Oauth) {
+    if tokenless || changed(Auth::Oauth) {
         settings.tokens = given.tokens;
         if record.oauth.is_none() {
             settings.oauth = given.oauth;

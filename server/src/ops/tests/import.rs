@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use troupe_core::account::{Auth, PreferredAuth};
+use troupe_core::account::{AccountRecord, Auth, PreferredAuth};
+use troupe_core::event::EventKind;
 use troupe_core::key::HashScheme;
+use troupe_core::port::Expect;
 use troupe_storage::crypt::plain_hash;
 
 use super::super::accounts::*;
@@ -176,6 +178,30 @@ async fn what_is_taken_is_taken_once() {
         assert!(secrets.web_cookie.is_some());
     }
     files.close().await.unwrap();
+}
+
+/// As `kill -9` leaves it between the record and its tokens.
+#[tokio::test]
+async fn an_import_that_was_cut_is_finished_by_the_next() {
+    let ops = operations().await;
+    apply(&ops, &plan(), false).await;
+    let accounts = &ops.stores.accounts;
+    let both = |all: Vec<AccountRecord>| all.into_iter().find(|r| r.name == "both").unwrap();
+    let record = both(accounts.list().await.unwrap());
+    let id = record.id;
+    let event = |kind| ops.event(kind);
+    let name = || "both".to_owned();
+    let gone = event(EventKind::AccountRemoved { id, name: name() });
+    accounts.remove(id, gone).await.unwrap();
+    let made = event(EventKind::AccountCreated { id, name: name() });
+    accounts.put(record, Expect::Absent, made).await.unwrap();
+    let again = apply(&ops, &plan(), false).await;
+    assert_eq!(outcomes(&again)[0], ("both", ImportOutcome::Updated));
+    let row = accounts.token(id).await.unwrap().unwrap();
+    let tokens = credential::open_tokens(&ops.vault, &row).unwrap();
+    assert!(tokens.refresh_token.is_some());
+    let third = apply(&ops, &plan(), false).await;
+    assert_eq!(outcomes(&third)[0], ("both", ImportOutcome::Unchanged));
 }
 
 #[tokio::test]
