@@ -233,7 +233,7 @@ async fn every_call_goes_by_the_accounts_proxy() {
     let by = |password: &str| format!(", proxy: \"socks5://user:{password}@{}\"", proxy.address());
     let accounts = [
         web("one", "plain", &by("pass-0123456789")),
-        web("wrong", "plain", &by("nonsense-0123")),
+        web("wrong", "plain", &by("nope-0123456789")),
     ];
     let names = crate::gateway::keys(&[
         ("any", ", accounts: [one]"),
@@ -263,7 +263,7 @@ async fn every_call_goes_by_the_accounts_proxy() {
     assert_eq!(pool.web_calls().len(), calls.len());
     for told in [answer.text(), pool.account("wrong").to_string(), pool.log()] {
         assert!(
-            !told.contains("nonsense-0123") && !told.contains(&session("wrong", "plain")),
+            !told.contains("nope-0123456789") && !told.contains(&session("wrong", "plain")),
             "{told}"
         );
     }
