@@ -1,7 +1,7 @@
 //! Why not the others: for the row of a request, who could not take its attempt.
 //!
-//! Invariant: nothing is looked at for a session that its own account serves; in a large pool only accounts that ranking
-//! left out, up to [`NAMED`]; a row names no more than that.
+//! Invariant: nothing is looked at for a session that its own account serves; in a pool of more than [`NAMED`] only
+//! accounts that ranking left out are; a row names no more than that.
 
 use std::rc::Rc;
 
@@ -16,10 +16,8 @@ use crate::error::Problem;
 use crate::plan::Plan;
 use crate::worker::Worker;
 
-/// Accounts that a row names; the others are counted.
+/// Accounts that a row names; the others are counted. In a pool of so many each is looked at closely.
 const NAMED: usize = 32;
-/// In a pool of so many, those that ranking did not leave out are looked at too.
-const SMALL: usize = 64;
 
 /// [`super::lease`], and the row tells who was passed over.
 ///
@@ -48,12 +46,14 @@ impl Passed {
     fn by(worker: &Worker, plan: &Plan, wanted: &Wanted<'_>, lease: Option<&Lease>) -> Self {
         let mut passed = Self::default();
         let choice = lease.map(|lease| lease.choice);
-        let is_settled =
-            choice.is_some_and(|choice| matches!(choice.by, ChosenBy::Affinity | ChosenBy::Bound));
+        let by = choice.map(|choice| choice.by);
+        if matches!(by, Some(ChosenBy::Affinity | ChosenBy::Bound)) {
+            return passed;
+        }
         let accounts = worker.gateway.directory.accounts();
         let considered = choice.map_or(0, |choice| usize::from(choice.considered));
-        let small = accounts.len() <= SMALL;
-        if is_settled || (!small && considered >= accounts.len()) {
+        let small = accounts.len() <= NAMED;
+        if considered >= accounts.len() && (!small || accounts.len() == 1) {
             return passed;
         }
         let now = now_ms(worker);
@@ -68,7 +68,7 @@ impl Passed {
             if is_chosen || is_elsewhere {
                 continue;
             }
-            if passed.named.len() == NAMED && !small {
+            if passed.named.len() == NAMED {
                 let left_out = accounts.len().saturating_sub(considered);
                 passed.more = left_out.saturating_sub(NAMED);
                 break;
@@ -78,18 +78,10 @@ impl Passed {
             }
             let want = wanted.of(account.id, plan, now);
             if let Some(why) = kept_away(worker, account, wanted, &want, ask) {
-                passed.push(account, &why);
+                passed.named.push(PassedOver::new(&account.name, &why));
             }
         }
         passed
-    }
-
-    fn push(&mut self, account: &ActiveAccount, why: &Unavailable) {
-        if self.named.len() < NAMED {
-            self.named.push(PassedOver::new(&account.name, why));
-        } else {
-            self.more += 1;
-        }
     }
 }
 
