@@ -94,6 +94,6 @@ mod tests {
     #[test]
     fn the_future_of_a_request_stays_small() {
         let size = future_size(routes::edge);
-        assert!(size <= 5_632, "{size} bytes");
+        assert!(size <= 4_096, "{size} bytes");
     }
 }

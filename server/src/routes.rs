@@ -29,7 +29,8 @@ use crate::worker::Worker;
 
 /// A request below `/v1` with a good key.
 pub(crate) struct Call<'a> {
-    pub exchange: Exchange,
+    /// In a box: it is handed on through every layer, and each would keep a copy of it.
+    pub exchange: Box<Exchange>,
     pub request: &'a HttpRequest,
     /// Taken by whoever reads it.
     pub payload: Option<Payload>,
@@ -74,7 +75,7 @@ async fn route(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> Ht
     let plan = worker.gateway.plan.load_full();
     let permit = worker.gateway.load.enter();
     let full = permit.is_none();
-    let mut exchange = Exchange::begin(Rc::clone(&worker), Route::Other, permit);
+    let mut exchange = Box::new(Exchange::begin(Rc::clone(&worker), Route::Other, permit));
     if full {
         return answer::problem(&mut exchange, &Problem::Overloaded("requests"), &plan);
     }
@@ -89,7 +90,7 @@ async fn route(worker: Rc<Worker>, request: HttpRequest, payload: Payload) -> Ht
 }
 
 fn refuse_path(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     request: &HttpRequest,
     plan: &Plan,
     why: &str,
@@ -102,7 +103,7 @@ fn refuse_path(
 }
 
 async fn below_v1(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     request: &HttpRequest,
     payload: Payload,
     path: &str,

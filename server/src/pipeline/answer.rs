@@ -96,7 +96,7 @@ pub fn relay_whole(exchange: &mut Exchange, whole: Whole) -> HttpResponse {
 
 /// An upstream's answer, relayed as it comes; the relay settles the request.
 pub fn relay(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     opened: Opened,
     plan: &Plan,
     request: &HttpRequest,

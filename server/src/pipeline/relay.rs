@@ -54,7 +54,7 @@ impl Relay {
     /// An event stream whose first events are at hand.
     #[must_use]
     pub fn events(
-        exchange: Exchange,
+        exchange: Box<Exchange>,
         body: AnswerBody,
         first: FirstEvents,
         silence: Silence,
@@ -74,7 +74,7 @@ impl Relay {
     /// Any other answer, of a known length or not.
     #[must_use]
     pub fn plain(
-        exchange: Exchange,
+        exchange: Box<Exchange>,
         body: AnswerBody,
         length: Option<u64>,
         silence: Silence,

@@ -23,7 +23,7 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4";
 
 /// Answers a path that is not below `/v1`.
 pub(super) fn answer(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     request: &HttpRequest,
     path: &str,
     plan: &Plan,
@@ -107,7 +107,7 @@ fn accounts_state(gateway: &Gateway) -> CheckState {
 }
 
 /// Loopback only. A request that a proxy on this machine forwards comes from loopback too, and says so.
-fn metrics(mut exchange: Exchange, request: &HttpRequest, plan: &Plan) -> HttpResponse {
+fn metrics(mut exchange: Box<Exchange>, request: &HttpRequest, plan: &Plan) -> HttpResponse {
     let local = request
         .peer_addr()
         .is_some_and(|peer| peer.ip().to_canonical().is_loopback());

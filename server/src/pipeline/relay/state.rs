@@ -60,7 +60,7 @@ enum End {
 }
 
 pub(super) struct State {
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     body: Option<AnswerBody>,
     silence: Silence,
     kind: Kind,
@@ -81,7 +81,12 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(exchange: Exchange, body: AnswerBody, silence: Silence, kind: Kind) -> Self {
+    pub(super) fn new(
+        exchange: Box<Exchange>,
+        body: AnswerBody,
+        silence: Silence,
+        kind: Kind,
+    ) -> Self {
         let now_ms = exchange.worker.streams.now_ms();
         Self {
             exchange,
