@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 use troupe_core::AccountId;
-use troupe_core::account::{DEFAULT_LIFE_MS, TokenRow};
+use troupe_core::account::{Auth, DEFAULT_LIFE_MS, TokenRow};
 use troupe_core::event::EventKind;
 use troupe_core::port::{Expect, StoreError};
 
@@ -65,6 +65,17 @@ impl NewTokens {
 }
 
 impl Operations {
+    /// The generation of the running account's token; it is ahead of the store's where the store could not take a
+    /// renewal. 0 without one.
+    fn serving(&self, id: AccountId) -> u64 {
+        let active = self.directory.as_ref().and_then(|d| d.account(id));
+        active.map_or(0, |active| {
+            let view = active.view.load();
+            let token = view.lane(Auth::Oauth).and_then(|lane| lane.token.as_ref());
+            token.map_or(0, |token| token.generation)
+        })
+    }
+
     /// Stores `new` as the next generation of the account's tokens, with its event.
     pub(in super::super) async fn put_tokens(
         &self,
@@ -75,10 +86,11 @@ impl Operations {
         let mut last = None;
         for _ in 0..TRIES {
             let stands = self.stores.accounts.token(id).await?;
-            let (generation, expect) = match &stands {
-                Some(row) => (row.generation + 1, Expect::Version(row.version)),
-                None => (1, Expect::Absent),
+            let (stored, expect) = match &stands {
+                Some(row) => (row.generation, Expect::Version(row.version)),
+                None => (0, Expect::Absent),
             };
+            let generation = stored.max(self.serving(id)) + 1;
             // A box that does not open must not stand in the way of new tokens.
             let old = stands.and_then(|row| credential::open_tokens(&self.vault, &row).ok());
             let tokens = SealedTokens {

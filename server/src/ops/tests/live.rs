@@ -4,13 +4,13 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use troupe_actors::directory::Outside;
 use troupe_actors::{Clock, Directory, DirectoryConfig, Tree};
-use troupe_core::account::{AccountTell, Auth, Report, Verdict};
+use troupe_core::account::{AccountTell, Auth, Report, TokenSeed, Verdict};
 use troupe_core::port::Member;
 use troupe_mock::{FamilySeed, Mock, MockConfig};
 
 use super::super::accounts::*;
 use super::super::keys::*;
-use super::super::{Operation, Operations};
+use super::super::{Operation, Operations, credential};
 use super::{account, new_account, new_key, operations};
 use crate::keeper::Keeper;
 
@@ -149,6 +149,48 @@ fn tokens_are_renewed_by_the_actor() {
             .await
             .unwrap_err();
         assert!(refused.message.contains("no oauth"), "{refused}");
+    });
+}
+
+/// The store could not take a renewal, so that the actor is ahead of it; a login is newer than both.
+#[test]
+fn a_login_replaces_tokens_that_were_never_stored() {
+    live(|ops| async move {
+        let upstream = Mock::start(MockConfig::default()).await.unwrap();
+        let item = json!({"name": "me", "kind": "oauth", "base_url": upstream.url(),
+            "oauth": {"token_url": format!("{}/oauth/token", upstream.url()), "client_id": "app"},
+            "tokens": {"access_token": "first", "expires_in_s": 3600, "refresh_token": "spent"}});
+        let info = account(item).run(&ops).await.unwrap();
+        let directory = ops.directory.clone().unwrap();
+        let records = ops.stores.accounts.list().await.unwrap();
+        let mut seed = credential::seed(&ops.vault, records[0].clone(), None, None).unwrap();
+        let mut row = ops.stores.accounts.token(info.id).await.unwrap().unwrap();
+        row.generation = 9;
+        seed.token = Some(TokenSeed {
+            token: credential::token_of(&row, "renewed".into()),
+            ..TokenSeed::default()
+        });
+        directory.put_accounts(vec![seed], &[]);
+        let active = directory.account(info.id).unwrap();
+        let serves = async |token: &str| {
+            let serves = || {
+                let view = active.view.load();
+                view.secret_of(Auth::Oauth).unwrap().expose_secret() == token
+            };
+            let served = async {
+                while !serves() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let within = std::time::Duration::from_secs(10);
+            tokio::time::timeout(within, served).await.expect(token);
+        };
+        serves("renewed").await;
+        let brought = json!({"name": "me",
+            "tokens": {"access_token": "login", "refresh_token": "new", "expires_in_s": 3600}});
+        let update: UpdateAccount = serde_json::from_value(brought).unwrap();
+        update.run(&ops).await.unwrap();
+        serves("login").await;
     });
 }
 
