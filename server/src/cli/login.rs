@@ -56,7 +56,7 @@ pub(super) async fn run(config: Option<PathBuf>, args: LoginArgs) -> Result<(), 
 }
 
 async fn listen(started: &StartedLogin) -> Option<Redirect> {
-    match Redirect::listen(&started.redirect_uri).await {
+    match Redirect::listen(&started.redirect_uri, started.state.as_str().into()).await {
         Ok(redirect) => Some(redirect),
         Err(error) => {
             out::note(format!(

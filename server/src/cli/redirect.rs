@@ -1,13 +1,13 @@
 //! Waits for the browser that a login sends to a port of this machine.
 //!
 //! Invariant: listens on loopback only; one connection at a time, each for a moment and for one line; whatever else asks
-//! is told that there is nothing here.
+//! is told that there is nothing here, also what comes without the login's state: any page can send a browser here.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -20,12 +20,14 @@ const HEAD_MAX_BYTES: u64 = 16 << 10;
 #[derive(Debug)]
 pub(super) struct Redirect {
     url: Url,
+    state: SecretString,
     listeners: Vec<TcpListener>,
 }
 
 impl Redirect {
-    /// Listens where `redirect_uri` says: `http://localhost:PORT/path`, or a loopback address.
-    pub async fn listen(redirect_uri: &str) -> io::Result<Self> {
+    /// Listens where `redirect_uri` says: `http://localhost:PORT/path`, or a loopback address. What comes must have
+    /// `state` (RFC 6749 §4.1.2).
+    pub async fn listen(redirect_uri: &str, state: SecretString) -> io::Result<Self> {
         let url = Url::parse(redirect_uri).map_err(io::Error::other)?;
         let port = url.port_or_known_default().unwrap_or(80);
         let mut listeners = Vec::new();
@@ -43,7 +45,11 @@ impl Redirect {
         }
         match refused {
             Some(error) if listeners.is_empty() => Err(error),
-            _ => Ok(Self { url, listeners }),
+            _ => Ok(Self {
+                url,
+                state,
+                listeners,
+            }),
         }
     }
 
@@ -108,14 +114,16 @@ impl Redirect {
         let asked = self.url.join(target).ok()?;
         let brings = |name: &str| asked.query_pairs().any(|(given, _)| given == name);
         let here = asked.origin() == self.url.origin() && asked.path() == self.url.path();
-        (here && (brings("code") || brings("error"))).then(|| asked.as_str().into())
+        let state = self.state.expose_secret();
+        let ours = asked
+            .query_pairs()
+            .any(|(name, value)| name == "state" && value == state);
+        (here && ours && (brings("code") || brings("error"))).then(|| asked.as_str().into())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     async fn ask(port: u16, target: &str) -> String {
@@ -132,15 +140,19 @@ mod tests {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = free.local_addr().unwrap().port();
         let uri = format!("http://localhost:{port}/callback?x=1");
-        assert!(Redirect::listen("no url").await.is_err());
+        assert!(Redirect::listen("no url", "s".into()).await.is_err());
         drop(free);
-        let redirect = Redirect::listen(&uri).await.unwrap();
+        let redirect = Redirect::listen(&uri, "s".into()).await.unwrap();
         let asked = async {
             for target in [
                 "/favicon.ico",
                 "/callback",
-                "/other?code=c",
-                "http://evil/callback?code=c",
+                "/other?code=c&state=s",
+                // Of another page that knows the port.
+                "/callback?code=c",
+                "/callback?code=c&state=t",
+                "/callback?error=access_denied",
+                "http://evil/callback?code=c&state=s",
             ] {
                 assert!(
                     ask(port, target).await.starts_with("HTTP/1.1 404 "),
