@@ -58,7 +58,6 @@ impl Waiting {
 
 impl Waiter<'_> {
     /// The next room; to be enabled before a look at the slots. Dropped after it was woken, it wakes another.
-    #[must_use]
     pub fn next(&self) -> Notified<'_> {
         self.waiting.notify.notified()
     }
