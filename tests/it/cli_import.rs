@@ -223,3 +223,22 @@ fn a_litellm_key_goes_on_working() {
         (0, 201)
     );
 }
+
+/// A file names variables, but none of the gateway's own: its master key would go where the file says.
+#[test]
+fn a_file_does_not_get_the_master_key() {
+    let place = place();
+    let master = "5".repeat(64);
+    let url = place.upstream.url();
+    let yaml = format!(
+        "model_list:\n  - model_name: fast\n    litellm_params: {{ model: anthropic/claude-haiku-4-5, api_key: os.environ/NAME, api_base: \"{url}\" }}\n"
+    );
+    for (name, taken) in [("TROUPE_SECRETS__KEY", false), ("UPSTREAM", true)] {
+        write(&place, "config.yaml", &yaml.replace("NAME", name));
+        let mut command = place.command("import litellm config.yaml --json --dry-run");
+        command.env("TROUPE_SECRETS__KEY", &master);
+        command.env("UPSTREAM", ACCOUNT);
+        let report = place.finish(command, "").json();
+        assert_eq!(!outcomes(&report).is_empty(), taken, "{name}: {report}");
+    }
+}

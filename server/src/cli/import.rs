@@ -55,7 +55,7 @@ async fn of_litellm(args: &LitellmArgs) -> Result<ImportPlan, CliError> {
         (Some(source), _) if is_database(source) => of_database(&without_password(source)?).await,
         (Some(file), _) => {
             let text = source::read_text(Path::new(file))?;
-            litellm_yaml(&text, &|name| std::env::var(name).ok()).map_err(unreadable)
+            litellm_yaml(&text, &theirs).map_err(unreadable)
         }
         (None, Some(file)) => of_database(&secret::from_file("database URL", file)?).await,
         (None, None) => match environment() {
@@ -65,6 +65,14 @@ async fn of_litellm(args: &LitellmArgs) -> Result<ImportPlan, CliError> {
             ))),
         },
     }
+}
+
+/// A variable that a file names. Not one of this gateway's own: a file could have its master key sent somewhere as an
+/// account's key.
+fn theirs(name: &str) -> Option<String> {
+    let upper = name.to_ascii_uppercase();
+    let own = upper.starts_with("TROUPE_") || upper == "ADMIN_PASSWORD";
+    std::env::var(name).ok().filter(|_| !own)
 }
 
 fn is_database(source: &str) -> bool {
