@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use troupe_mock::{Scenario, StreamState};
 
 use crate::gateway::{Client, Pool, Said, WEB, ask, ask_tools, request, scripted, secret, web};
+use crate::process;
 
 /// The contract says 100 ms; a loaded machine may take longer to tell.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(1);
@@ -29,6 +30,16 @@ async fn begin(pool: &Pool, asked: &Value) -> Client {
     client
 }
 
+/// Waits until the scripted answer is under way.
+fn taken(pool: &Pool) {
+    let taken = || pool.mock.scripted() == 0;
+    assert!(
+        process::until(Duration::from_secs(30), taken),
+        "{}",
+        pool.log()
+    );
+}
+
 /// A client that leaves takes its stream and its conversation with it, at any time, and the account's place is free.
 #[tokio::test]
 async fn a_client_that_leaves_ends_its_conversation() {
@@ -45,8 +56,7 @@ async fn a_client_that_leaves_ends_its_conversation() {
         pool.script([scripted(scenario, |_| {})]);
         let mut client = begin(&pool, &ask(scenario, stream)).await;
         if seen.is_empty() {
-            let asked = |entry: &troupe_mock::Entry| entry.path().ends_with("/completion");
-            pool.mock.journal().wait_for_entry(asked).await.unwrap();
+            taken(&pool);
         } else {
             let mut answer = client.head().await;
             assert!(client.until(&mut answer, seen).await);
@@ -79,9 +89,7 @@ async fn a_client_that_leaves_early_leaves_nothing() {
         let at = serde_json::from_value(endpoint.into()).expect("an endpoint");
         pool.script([scripted("stall_before_head", |web| web.at = Some(at))]);
         let client = begin(&pool, &ask("web_text", true)).await;
-        let last =
-            |entry: &troupe_mock::Entry| entry.header("cookie").is_some() && !entry.is_over();
-        pool.mock.journal().wait_for_entry(last).await.unwrap();
+        taken(&pool);
         drop(client);
         let over = |entries: &[troupe_mock::Entry]| entries.iter().all(troupe_mock::Entry::is_over);
         pool.mock.journal().wait_for(over).await.unwrap();
@@ -221,4 +229,42 @@ async fn a_drain_that_cuts_tells_it() {
     );
     let state = pool.mock.web().snapshot();
     assert_eq!((state.alive, state.running), (0, 0), "{state:#?}");
+}
+
+/// An account that leaves the configuration finishes what runs; what waited there is replayed by another.
+#[tokio::test]
+async fn an_account_that_leaves_lets_go() {
+    let (one, two) = (
+        web("one", "plain", ", priority: 1"),
+        web("two", "plain", ", priority: 2"),
+    );
+    let more = [WEB, "routing: { strategy: priority }\n"].concat();
+    let pool = Pool::serving(&["accounts:\n", &one, &two, &more].concat());
+    let asked = ask_tools("web_one_tool", true);
+    let call = pool.said("any", &asked).await;
+    pool.script([Scenario {
+        event_delay_ms: 100,
+        ..scripted("web_text", |_| {})
+    }]);
+    let mut client = begin(&pool, &ask("web_text", true)).await;
+    let mut answer = client.head().await;
+    assert!(client.until(&mut answer, "content_block_start").await);
+    assert_eq!(pool.completed_by(), ["one", "one"]);
+
+    pool.configure(&["accounts:\n", &two, &more].concat());
+    let gone = || {
+        pool.operate("account.show", json!({"name": "one"}))
+            .is_err()
+    };
+    assert!(
+        process::until(Duration::from_secs(30), gone),
+        "{}",
+        pool.log()
+    );
+    client.rest(&mut answer).await;
+    assert_eq!(Said::of(&answer).types(), ["text"]);
+    let next = call.answered(&asked, &["x [[mock:web_text]]"]);
+    assert!(pool.said("any", &next).await.text().contains("You said"));
+    assert_eq!(pool.completed_by(), ["one", "one", "two"]);
+    pool.until_clean().await;
 }
