@@ -10,12 +10,12 @@
 //! intent; an outcome that is unknown leaves the intent; no refusal deletes a credential.
 
 pub(crate) mod grant;
+mod save;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use dashmap::DashMap;
 use secrecy::SecretString;
@@ -23,7 +23,7 @@ use troupe_core::AccountId;
 use troupe_core::account::{
     AccountView, DEFAULT_LIFE_MS, Grant, Intent, OauthSettings, Renewal, Renewed, TokenRow,
 };
-use troupe_core::event::{DomainEvent, EventKind};
+
 use troupe_core::port::{AccountStore, Expect, Member, StoreError, TokenKeeper};
 use troupe_storage::crypt::Vault;
 use troupe_upstream::token::{self, TokenFault, Tokens};
@@ -31,9 +31,6 @@ use troupe_upstream::token::{self, TokenFault, Tokens};
 use crate::networks::Networks;
 use crate::ops::credential::{self, SealedTokens};
 use crate::ops::now_ms;
-
-/// A new generation must reach the store: the old grant is spent. Pauses between tries.
-const SAVE_PAUSES_MS: [u64; 8] = [20, 100, 500, 1_000, 2_000, 4_000, 8_000, 8_000];
 
 /// The keeper of one process.
 pub struct Keeper {
@@ -43,6 +40,8 @@ pub struct Keeper {
     pub member: Member,
     /// One renewal of an account at a time; bounded by the accounts.
     flights: DashMap<AccountId, Arc<tokio::sync::Mutex<()>>>,
+    /// New generations that the store did not take: their predecessors are spent. Bounded by the accounts.
+    unsaved: DashMap<AccountId, TokenRow>,
     /// Generations whose grant this process has presented; bounded by the accounts.
     pub(crate) presented: Mutex<HashMap<AccountId, u64>>,
 }
@@ -86,6 +85,7 @@ impl Keeper {
             networks,
             member,
             flights: DashMap::new(),
+            unsaved: DashMap::new(),
             presented: Mutex::default(),
         }
     }
@@ -100,6 +100,7 @@ impl Keeper {
         let Some(settings) = &account.record.oauth else {
             return Err(postponed("the account has no oauth settings"));
         };
+        self.save_late(id).await?;
         let row = self.store.token(id).await.map_err(away)?;
         if let Some(row) = &row {
             self.check(row, settings, order)?;
@@ -256,7 +257,8 @@ impl Keeper {
                 _ => false,
             },
             Err(error) => {
-                tracing::error!(account.id = %id, %error, "renewed tokens could not be stored; they serve until this process ends");
+                tracing::error!(account.id = %id, %error, "renewed tokens could not be stored; they serve meanwhile, and are stored before the next renewal");
+                self.unsaved.insert(id, row.clone());
                 false
             }
         };
@@ -266,37 +268,6 @@ impl Keeper {
                 reason: "the endpoint gave an empty token".into(),
             },
         }
-    }
-
-    /// Writes a new generation, as often as it takes; `Some` is the row that stands instead, of a login meanwhile.
-    async fn save(&self, row: TokenRow) -> Result<Option<TokenRow>, StoreError> {
-        let (id, generation) = (row.account, row.generation);
-        let mut expect = Expect::Version(row.version);
-        let mut last = None;
-        for pause_ms in SAVE_PAUSES_MS {
-            let event = DomainEvent {
-                at_ms: row.obtained_ms,
-                actor: "system".into(),
-                kind: EventKind::TokenRenewed { id, generation },
-            };
-            let error = match self.store.put_token(row.clone(), expect, Some(event)).await {
-                Ok(_) => return Ok(None),
-                Err(error) => error,
-            };
-            if let Ok(Some(stands)) = self.store.token(id).await {
-                if stands.sealed == row.sealed {
-                    return Ok(None);
-                }
-                if stands.generation >= generation {
-                    return Ok(Some(stands));
-                }
-                // Re-sealed under another master key meanwhile.
-                expect = Expect::Version(stands.version);
-            }
-            last = Some(error);
-            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-        }
-        Err(last.unwrap_or(StoreError::Unavailable("not tried".into())))
     }
 
     async fn failed(
@@ -333,14 +304,13 @@ impl Keeper {
                 .unwrap_or_else(PoisonError::into_inner)
                 .remove(&row.account);
         }
-        let expect = Expect::Version(row.version);
         let concluded = TokenRow {
             intent,
             needs_login,
             ..row
         };
         let id = concluded.account;
-        if let Err(error) = self.store.put_token(concluded, expect, None).await {
+        if let Err(error) = self.conclude(concluded).await {
             tracing::warn!(account.id = %id, %error, "the outcome of a renewal could not be stored");
         }
         outcome
@@ -367,7 +337,7 @@ fn postponed(reason: impl ToString) -> Renewed {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn away(error: StoreError) -> Renewed {
+pub(super) fn away(error: StoreError) -> Renewed {
     postponed(format!("nothing was presented: {error}"))
 }
 
