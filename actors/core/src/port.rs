@@ -58,7 +58,8 @@ pub trait AccountStore: Send + Sync {
         expect: Expect,
         event: DomainEvent,
     ) -> PortFuture<'_, AccountRecord>;
-    /// Removes the account, its state and its tokens. `Conflict` when there is none.
+    /// Removes the account, its state and its tokens: also what is left of a declared account, which has no row.
+    /// `Conflict` when there is nothing.
     fn remove(&self, id: AccountId, event: DomainEvent) -> PortFuture<'_, ()>;
     /// Learnt states (health, pauses, counters) of all accounts, declared ones included.
     fn states(&self) -> PortFuture<'_, Vec<AccountState>>;

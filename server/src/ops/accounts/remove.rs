@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use troupe_core::AccountId;
 use troupe_core::event::EventKind;
+use troupe_core::port::StoreError;
 
 use super::super::{OpError, Operation, Operations};
 
-/// Removes an account and its credential; running requests finish.
+/// Removes an account and its credentials, or what a declared account left when it was declared no more; running
+/// requests finish.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RemoveAccount {
     pub name: String,
@@ -25,13 +27,21 @@ impl Operation for RemoveAccount {
     async fn run(self, ops: &Operations) -> Result<RemovedAccount, OpError> {
         let _changing = ops.change().await;
         ops.declared.load().refuse_account(&self.name)?;
-        let record = ops.stored_account(&self.name).await?;
-        let (id, name) = (record.id, record.name);
+        let accounts = ops.stores.accounts.list().await?;
+        let stored = accounts
+            .into_iter()
+            .find(|account| account.name == self.name);
+        // Of an account that was declared once, what it left: its tokens and what was learnt.
+        let id = stored.map_or_else(|| AccountId::declared(&self.name), |account| account.id);
+        let name = self.name;
         let event = ops.event(EventKind::AccountRemoved {
             id,
             name: name.clone(),
         });
-        ops.stores.accounts.remove(id, event).await?;
+        match ops.stores.accounts.remove(id, event).await {
+            Err(StoreError::Conflict(_)) => return Err(super::not_found(&name)),
+            removed => removed?,
+        }
         if let Some(directory) = &ops.directory {
             directory.put_accounts(Vec::new(), &[id]);
         }

@@ -133,5 +133,10 @@ pub(super) async fn states_are_kept_and_go_with_the_account(stores: &Stores) {
         .remove(a.id, account_event(&a))
         .await
         .unwrap();
-    assert_eq!(stores.accounts.states().await.unwrap(), [declared]);
+    assert_eq!(stores.accounts.states().await.unwrap(), [declared.clone()]);
+    // What a declared account left has no row and is removed all the same.
+    let remove = || stores.accounts.remove(declared.id, account_event(&a));
+    remove().await.unwrap();
+    assert!(is_conflict(remove().await));
+    assert_eq!(stores.accounts.states().await.unwrap(), []);
 }

@@ -44,10 +44,15 @@ impl AccountStore for Memory {
     fn remove(&self, id: AccountId, event: DomainEvent) -> PortFuture<'_, ()> {
         Box::pin(async move {
             self.with(|state| {
-                let old = state.accounts.remove(&id).ok_or_else(rules::no_account)?;
-                state.account_names.remove(&old.name);
-                state.account_states.remove(&id);
-                state.tokens.remove(&id);
+                let old = state.accounts.remove(&id);
+                if let Some(old) = &old {
+                    state.account_names.remove(&old.name);
+                }
+                let learnt = state.account_states.remove(&id).is_some();
+                let tokens = state.tokens.remove(&id).is_some();
+                if old.is_none() && !learnt && !tokens {
+                    return Err(rules::no_account());
+                }
                 state.push_event(event);
                 Ok(())
             })

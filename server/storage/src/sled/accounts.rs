@@ -105,11 +105,15 @@ fn remove(t: &Trees, id: AccountId, event: &DomainEvent) -> Result<(), StoreErro
     outcome(all.transaction(|trees| {
         let (accounts, names, states, tokens, meta, outbox) = trees;
         let old: Option<AccountRecord> = row(accounts, ROW, id.0)?;
-        let old = abort(old.ok_or_else(rules::no_account))?;
-        names.remove(old.name.as_bytes())?;
-        accounts.remove(id.0.as_bytes())?;
-        states.remove(id.0.as_bytes())?;
-        tokens.remove(id.0.as_bytes())?;
+        if let Some(old) = &old {
+            names.remove(old.name.as_bytes())?;
+            accounts.remove(id.0.as_bytes())?;
+        }
+        let learnt = states.remove(id.0.as_bytes())?.is_some();
+        let token = tokens.remove(id.0.as_bytes())?.is_some();
+        if old.is_none() && !learnt && !token {
+            return abort(Err(rules::no_account()));
+        }
         push_events(meta, outbox, [event])
     }))
 }
