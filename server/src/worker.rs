@@ -50,6 +50,24 @@ pub struct AccountRoute {
     pub headers: AccountHeaders,
     pub network: Network,
     pub breaker: Arc<Breaker>,
+    /// When a nonsense of its upstream's was logged last, as the worker's clock told (ms); 0 for never.
+    complained_ms: Cell<u64>,
+}
+
+/// An upstream that tells nonsense tells it with each answer.
+const COMPLAIN_EVERY_MS: u64 = 60_000;
+
+impl AccountRoute {
+    /// Is it time to log, once more, that the upstream tells nonsense?
+    #[must_use]
+    pub fn may_complain(&self, now_ms: u64) -> bool {
+        let last = self.complained_ms.get();
+        let may = last == 0 || now_ms.saturating_sub(last) >= COMPLAIN_EVERY_MS;
+        if may {
+            self.complained_ms.set(now_ms.max(1));
+        }
+        may
+    }
 }
 
 /// What a route was made of, by identity.
@@ -166,6 +184,7 @@ impl Worker {
             breaker: self.gateway.breakers.host(base.authority()),
             base,
             headers,
+            complained_ms: Cell::new(0),
             network: self.gateway.networks.of(account)?,
         })
     }

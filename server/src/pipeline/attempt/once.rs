@@ -179,7 +179,11 @@ fn note(exchange: &mut Exchange, facts: &Facts, status: actix_web::http::StatusC
     }
     let now_ms = exchange.worker.gateway.directory.clock().now().unix_ms;
     let windows = facts.rate_limits.windows(now_ms);
-    if windows.nonsense || facts.retry_after_is_nonsense {
+    let now_mono_ms = exchange.worker.streams.now_ms();
+    let may_complain = |lease: &Lease| lease.route.may_complain(now_mono_ms);
+    if (windows.nonsense || facts.retry_after_is_nonsense)
+        && exchange.leased().is_some_and(may_complain)
+    {
         let account = exchange.record.account_name.as_deref().unwrap_or_default();
         tracing::warn!(
             account.name = account,
