@@ -17,6 +17,13 @@ use crate::error::{Doing, Error, Result};
 
 /// What ratios are taken to.
 pub const YARDSTICK: &str = "nginx";
+/// Troupe with one account.
+pub const TROUPE: &str = "troupe";
+/// Troupe with many accounts and many sessions; its ratio to [`TROUPE`] is what the pool costs.
+pub const POOL: &str = "troupe-pool";
+/// Accounts and sessions of [`POOL`].
+const POOL_ACCOUNTS: usize = 1_000;
+const POOL_SESSIONS: u32 = 10_000;
 /// The arm without a gateway; what latency is added to.
 pub const DIRECT: &str = "direct";
 
@@ -42,6 +49,9 @@ pub struct Arm {
     /// The path requests go to.
     #[serde(default = "messages_path")]
     pub path: String,
+    /// Requests name so many sessions in turn (`x-claude-code-session-id`); 0 for none.
+    #[serde(default)]
+    pub sessions: u32,
 }
 
 fn messages_path() -> String {
@@ -57,14 +67,15 @@ impl Arm {
         let arm = match name {
             DIRECT => direct(),
             YARDSTICK => nginx(),
-            "troupe" => Self::troupe(troupe),
+            TROUPE => Self::troupe(troupe),
+            POOL => Self::pool(troupe),
             _ => others
                 .iter()
                 .find(|arm| arm.name == name)
                 .cloned()
                 .ok_or_else(|| {
                     Error::Input(format!(
-                        "no arm {name}: direct, nginx, troupe or one given by --arm-file"
+                        "no arm {name}: direct, nginx, troupe, troupe-pool or one given by --arm-file"
                     ))
                 })?,
         };
@@ -91,7 +102,7 @@ impl Arm {
             return Ok(None);
         };
         let missing = || {
-            let hint = if self.name == "troupe" {
+            let hint = if [TROUPE, POOL].contains(&self.name.as_str()) {
                 "build it (cargo build --release -p troupe-server) or give --troupe PATH"
             } else {
                 "install it"
@@ -111,7 +122,7 @@ impl Arm {
     /// `troupe serve` with one declared account and one declared key.
     fn troupe(binary: &Path) -> Self {
         Self {
-            name: "troupe".to_owned(),
+            name: TROUPE.to_owned(),
             program: Some(binary.to_owned()),
             args: ["serve", "--config", "@dir@/troupe.yaml"]
                 .map(str::to_owned)
@@ -123,8 +134,35 @@ impl Arm {
             )]),
             ready_path: "/readyz".to_owned(),
             path: messages_path(),
+            sessions: 0,
         }
     }
+
+    /// The same with a pool of accounts, each as the one of `troupe`, and sessions that are at home there.
+    fn pool(binary: &Path) -> Self {
+        let mut arm = Self::troupe(binary);
+        arm.name = POOL.to_owned();
+        arm.sessions = POOL_SESSIONS;
+        for text in arm.files.values_mut() {
+            *text = with_accounts(text, POOL_ACCOUNTS);
+        }
+        arm
+    }
+}
+
+/// The configuration with `count` accounts in place of its one.
+fn with_accounts(text: &str, count: usize) -> String {
+    let (begin, end) = ("accounts:\n", "keys:\n");
+    let Some((before, rest)) = text.split_once(begin) else {
+        return text.to_owned();
+    };
+    let Some((account, after)) = rest.split_once(end) else {
+        return text.to_owned();
+    };
+    let accounts: String = (0..count)
+        .map(|n| account.replacen("name: bench", &format!("name: bench-{n:04}"), 1))
+        .collect();
+    [before, begin, &accounts, end, after].concat()
 }
 
 fn direct() -> Arm {
@@ -136,6 +174,7 @@ fn direct() -> Arm {
         files: BTreeMap::new(),
         ready_path: "/".to_owned(),
         path: messages_path(),
+        sessions: 0,
     }
 }
 
@@ -157,6 +196,7 @@ fn nginx() -> Arm {
         files: BTreeMap::from([("nginx.conf".to_owned(), conf)]),
         ready_path: "/".to_owned(),
         path: messages_path(),
+        sessions: 0,
     }
 }
 
@@ -188,6 +228,19 @@ mod tests {
                 .binary_bytes()
                 .expect("there")
                 .is_some_and(|bytes| bytes > 0)
+        );
+    }
+
+    #[test]
+    fn a_pool_is_the_same_with_more_accounts() {
+        let one = Arm::troupe(Path::new("troupe"));
+        let pool = Arm::pool(Path::new("troupe"));
+        let text = &pool.files["troupe.yaml"];
+        assert_eq!(text.matches("kind: api_key").count(), POOL_ACCOUNTS);
+        assert!(text.contains("  - name: bench-0999\n"), "{text}");
+        assert_eq!(
+            with_accounts(&one.files["troupe.yaml"], 1).lines().count(),
+            one.files["troupe.yaml"].lines().count()
         );
     }
 

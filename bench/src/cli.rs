@@ -37,8 +37,12 @@ pub enum Command {
 pub struct RunArgs {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// direct, nginx, troupe, or the name of an --arm-file
-    #[arg(long, value_delimiter = ',', default_value = "direct,nginx,troupe")]
+    /// direct, nginx, troupe, troupe-pool, or the name of an --arm-file
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "direct,nginx,troupe,troupe-pool"
+    )]
     arms: Vec<String>,
     /// HTTP threads per gateway, measured one after another
     #[arg(long, value_delimiter = ',', default_value = "1,2", value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -165,6 +169,9 @@ pub struct LoadArgs {
     requests: u32,
     #[arg(long, default_value_t = 32)]
     connections: usize,
+    /// Name so many sessions in turn; 0 for none
+    #[arg(long, default_value_t = 0)]
+    sessions: u32,
     /// The gateway key
     #[arg(long, env = "TROUPE_BENCH_KEY", default_value = SECRET, hide_env_values = true)]
     key: String,
@@ -177,6 +184,7 @@ impl LoadArgs {
             address: self.to,
             path: "/v1/messages".into(),
             secret: self.key,
+            sessions: self.sessions,
         };
         let (requests, deadline) = (u64::from(self.requests), Duration::from_secs(600));
         let closed =

@@ -27,6 +27,8 @@ pub struct Target {
     pub path: String,
     /// The gateway key, sent as `x-api-key`.
     pub secret: String,
+    /// Requests name so many sessions in turn; 0 for none.
+    pub sessions: u32,
 }
 
 /// What a whole answer must amount to.
@@ -65,15 +67,35 @@ impl Outcome {
     }
 }
 
-/// The bytes of a request for `kind`, the same for every arm.
+/// Before the eight digits of a session's number.
+const SESSION: &str = "x-claude-code-session-id: bench-";
+
+/// Writes the number of the next session into a request of [`request_bytes`].
+fn name_session(request: &mut [u8], target: &Target, turn: u64) {
+    if target.sessions == 0 {
+        return;
+    }
+    let number = format!("{:08}", turn % u64::from(target.sessions));
+    if let Some(at) = memchr::memmem::find(request, SESSION.as_bytes())
+        && let Some(place) = request.get_mut(at + SESSION.len()..at + SESSION.len() + number.len())
+    {
+        place.copy_from_slice(number.as_bytes());
+    }
+}
+
+/// The bytes of a request for `kind`, the same for every arm but for its session.
 fn request_bytes(target: &Target, kind: Kind) -> Vec<u8> {
     let body = format!(
         r#"{{"model":"{}","max_tokens":256,"stream":{},"system":"You are a terse assistant.","messages":[{{"role":"user","content":"Say in one paragraph what a gateway does, and then count to sixty-four."}}],"metadata":{{"user_id":"bench"}}}}"#,
         kind.model(),
         kind.is_stream(),
     );
+    let session = match target.sessions {
+        0 => String::new(),
+        _ => format!("{SESSION}00000000\r\n"),
+    };
     format!(
-        "POST {} HTTP/1.1\r\nhost: {}\r\nx-api-key: {}\r\nanthropic-version: 2023-06-01\r\n\
+        "POST {} HTTP/1.1\r\nhost: {}\r\nx-api-key: {}\r\n{session}anthropic-version: 2023-06-01\r\n\
          content-type: application/json\r\naccept: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         target.path,
         target.address,
@@ -94,5 +116,33 @@ fn expected(kind: Kind) -> Expected {
     Expected {
         bytes: Answers::prepare().stream_body_bytes,
         events: EVENTS as u32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_take_turns() {
+        let mut target = Target {
+            address: ([127, 0, 0, 1], 1).into(),
+            path: "/v1/messages".to_owned(),
+            secret: "secret".to_owned(),
+            sessions: 3,
+        };
+        let mut request = request_bytes(&target, Kind::Json);
+        name_session(&mut request, &target, 5);
+        let text = String::from_utf8_lossy(&request).into_owned();
+        assert!(
+            text.contains("\r\nx-claude-code-session-id: bench-00000002\r\n"),
+            "{text}"
+        );
+        target.sessions = 0;
+        assert!(
+            !request_bytes(&target, Kind::Json)
+                .windows(7)
+                .any(|w| w == b"session")
+        );
     }
 }

@@ -81,9 +81,15 @@ impl Results {
     /// A figure as a multiple of the yardstick's in the same round.
     #[must_use]
     pub fn ratios(&self, threads: u32, arm: &str, metric: Metric) -> Vec<f64> {
+        self.ratios_to(threads, arm, YARDSTICK, metric)
+    }
+
+    /// A figure as a multiple of another arm's in the same round.
+    #[must_use]
+    pub fn ratios_to(&self, threads: u32, arm: &str, to: &str, metric: Metric) -> Vec<f64> {
         let get = |sample: &Sample| sample.values.get(&metric).copied();
         self.of(threads, arm)
-            .filter_map(|own| Some(get(own)? / get(self.beside(own, YARDSTICK)?)?))
+            .filter_map(|own| Some(get(own)? / get(self.beside(own, to)?)?))
             .collect()
     }
 

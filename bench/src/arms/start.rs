@@ -76,6 +76,7 @@ impl Running {
             address,
             path: arm.path.clone(),
             secret: SECRET.to_owned(),
+            sessions: arm.sessions,
         };
         let Some(program) = &arm.program else {
             return Ok(Self {

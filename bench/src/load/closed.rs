@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::connection::Connection;
-use super::{Outcome, Target, expected, request_bytes};
+use super::{Outcome, Target, expected, name_session, request_bytes};
 use crate::error::Error;
 use crate::mock::Kind;
 
@@ -47,7 +47,7 @@ pub async fn closed(
 }
 
 async fn lane(target: &Target, kind: Kind, delay: Duration, left: &Cell<u64>) -> Outcome {
-    let (request, expected) = (request_bytes(target, kind), expected(kind));
+    let (mut request, expected) = (request_bytes(target, kind), expected(kind));
     let mut connection = Connection::new(target.address);
     let mut outcome = Outcome::default();
     if !delay.is_zero() {
@@ -55,6 +55,7 @@ async fn lane(target: &Target, kind: Kind, delay: Duration, left: &Cell<u64>) ->
     }
     while left.get() > 0 && outcome.errors < MAX_ERRORS {
         left.set(left.get() - 1);
+        name_session(&mut request, target, left.get());
         match connection.exchange(&request, expected).await {
             Ok(()) => outcome.done += 1,
             Err(error) => outcome.failed(error),

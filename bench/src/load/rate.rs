@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::response::Response;
-use super::{Expected, Outcome, Target, expected, request_bytes};
+use super::{Expected, Outcome, Target, expected, name_session, request_bytes};
 use crate::mock::Kind;
 
 /// Lanes take turns; a lane is free again if its answer came within `LANES` intervals.
@@ -42,7 +42,7 @@ pub fn rate(target: &Target, per_second: u32, requests: u32) -> Outcome {
 }
 
 fn run_lane(target: &Target, due: impl Iterator<Item = Instant>) -> Outcome {
-    let (request, expected) = (request_bytes(target, Kind::Json), expected(Kind::Json));
+    let (mut request, expected) = (request_bytes(target, Kind::Json), expected(Kind::Json));
     let mut outcome = Outcome::default();
     let mut lane = match Lane::connect(target) {
         Ok(lane) => lane,
@@ -52,6 +52,7 @@ fn run_lane(target: &Target, due: impl Iterator<Item = Instant>) -> Outcome {
         }
     };
     for due in due {
+        name_session(&mut request, target, outcome.done);
         wait_until(due);
         match lane.exchange(&request, expected) {
             Ok(()) => {

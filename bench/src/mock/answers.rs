@@ -2,6 +2,8 @@
 //!
 //! Streams are LF-framed events, each in an HTTP chunk of its own, as the real service sends them.
 
+use std::time::Duration;
+
 /// Text deltas in a stream.
 pub const DELTAS: usize = 64;
 /// Events in a stream: start, block start, the deltas, block stop, message delta, message stop.
@@ -9,10 +11,16 @@ pub const EVENTS: usize = DELTAS + 5;
 /// Size of the JSON answer's body in bytes.
 pub const JSON_BYTES: usize = 1_200;
 
-const COMMON_HEADERS: &str = "request-id: req_011CSHoEeqs5C35K2UUqR7Fy\r\n\
-    anthropic-ratelimit-requests-limit: 4000\r\n\
-    anthropic-ratelimit-requests-remaining: 3999\r\n\
-    anthropic-ratelimit-requests-reset: 2026-02-24T10:00:00Z\r\n";
+/// The window is reset an hour after the start: a gateway that takes windows in has one to take in.
+fn common_headers() -> String {
+    let reset = jiff::Timestamp::now() + Duration::from_secs(3_600);
+    format!(
+        "request-id: req_011CSHoEeqs5C35K2UUqR7Fy\r\n\
+         anthropic-ratelimit-requests-limit: 4000\r\n\
+         anthropic-ratelimit-requests-remaining: 3999\r\n\
+         anthropic-ratelimit-requests-reset: {reset:.0}\r\n"
+    )
+}
 
 const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n";
 
@@ -43,7 +51,10 @@ impl Answers {
     /// Prepares all answers.
     #[must_use]
     pub fn prepare() -> Self {
-        let head = format!("{STREAM_HEAD}{COMMON_HEADERS}transfer-encoding: chunked\r\n\r\n");
+        let head = format!(
+            "{STREAM_HEAD}{}transfer-encoding: chunked\r\n\r\n",
+            common_headers()
+        );
         let (start, block, deltas, tail) = events();
         let body: usize = [&start, &block]
             .into_iter()
@@ -131,7 +142,8 @@ fn json() -> Vec<u8> {
 
 fn json_head(length: usize) -> String {
     format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{COMMON_HEADERS}content-length: {length}\r\n\r\n"
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{}content-length: {length}\r\n\r\n",
+        common_headers()
     )
 }
 

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use super::binary_mib;
+use crate::arms::{POOL, TROUPE};
 use crate::results::{Metric, Results};
 use crate::run::Plan;
 use crate::stats::spread;
 
-const JUDGED: &str = "troupe";
+const JUDGED: &str = TROUPE;
 
 /// A table of targets for the judged arm; empty when it is not in the plan.
 pub fn judged(plan: &Plan, threads: u32, results: &Results) -> String {
@@ -16,8 +17,13 @@ pub fn judged(plan: &Plan, threads: u32, results: &Results) -> String {
     };
     let figure = |metric| results.series(threads, JUDGED, metric);
     let ratio = |metric| results.ratios(threads, JUDGED, metric);
+    let pool = match results.problems(threads, POOL).is_empty() {
+        true => results.ratios_to(threads, POOL, TROUPE, Metric::JsonUs),
+        false => Vec::new(),
+    };
     let rows = [
         ("JSON, × nginx", 2.0, ratio(Metric::JsonUs)),
+        ("JSON with the pool, × one account", 1.15, pool),
         ("burst stream, × nginx", 2.0, ratio(Metric::BurstUs)),
         ("paced stream, × nginx", 1.3, ratio(Metric::PacedUs)),
         (
