@@ -32,7 +32,8 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 fn config() -> String {
-    let mut text = "accounts:\n".to_owned();
+    // Of a hundred accounts several fall ill between two requests: three attempts would not be enough for everybody.
+    let mut text = "routing: { max_attempts: 8 }\naccounts:\n".to_owned();
     let names = weather::names();
     for name in &names {
         let (group, limit) = match name.starts_with('t') {

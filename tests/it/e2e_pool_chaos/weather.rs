@@ -1,7 +1,8 @@
 //! What befalls the accounts: a seeded schedule of illnesses, and who must be called healthy when.
 //!
 //! Invariant: an account is healthy when it would have answered well since before the gateway could last have heard
-//! otherwise; an upstream that asked for a pause is not healthy before its end.
+//! otherwise; an upstream that asked for a pause is not healthy before its end. One account at a time resets connections:
+//! what may have been processed is repeated once, so a request that meets two of them fails by right.
 
 use std::{
     sync::{Arc, Mutex},
@@ -17,6 +18,8 @@ use crate::gateway::{Pool, credential};
 pub const PACE_MS: u64 = 20;
 /// At most so many are ill at once.
 const ILL_AT_ONCE: usize = 12;
+/// Longer than any request takes.
+const RESETS_APART: Duration = Duration::from_secs(2);
 /// A healthy account that nobody asks for so long, while others queue, idles.
 const IDLE: Duration = Duration::from_millis(1_500);
 
@@ -61,6 +64,8 @@ struct Patient {
 pub struct Weather {
     patients: Mutex<Vec<Patient>>,
     dice: Mutex<Dice>,
+    /// When the next may reset connections.
+    resets_from: Mutex<Instant>,
 }
 
 impl Weather {
@@ -77,6 +82,7 @@ impl Weather {
         Self {
             patients: Mutex::new(names().into_iter().map(patient).collect()),
             dice: Mutex::new(Dice::new(seed)),
+            resets_from: Mutex::new(now),
         }
     }
 
@@ -122,9 +128,17 @@ impl Weather {
         if is_lasting && lasting >= (WIDE + TIGHT) / 8 {
             return;
         }
+        let until = now + Duration::from_millis(300 + dice.below(1_700) as u64);
+        let mut resets_from = self.resets_from.lock().expect("a time");
+        if scenario.reset_before_head {
+            if *resets_from > now {
+                return;
+            }
+            *resets_from = until + RESETS_APART;
+        }
         patient.spared |= is_lasting;
         patient.aftermath = aftermath;
-        patient.until = Some(now + Duration::from_millis(300 + dice.below(1_700) as u64));
+        patient.until = Some(until);
         if is_illness {
             patient.illnesses += 1;
         } else {
