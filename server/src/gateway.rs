@@ -11,9 +11,9 @@ use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 use troupe_actors::Directory;
+use troupe_core::KeyId;
 use troupe_core::account::Health;
 use troupe_core::port::{Members, Stores};
-use troupe_core::KeyId;
 use troupe_storage::crypt::KeyHasher;
 use troupe_upstream::breaker::Breakers;
 

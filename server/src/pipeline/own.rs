@@ -6,7 +6,9 @@
 use std::time::Instant;
 
 use troupe_upstream::headers::Owner;
-use troupe_upstream::{AccountHeaders, BaseUrl, Network, Retry, SendError, UpstreamRequest, headers};
+use troupe_upstream::{
+    AccountHeaders, BaseUrl, Network, Retry, SendError, UpstreamRequest, headers,
+};
 
 use super::attempt::{self, Answered, Ask};
 use super::exchange::Exchange;
