@@ -13,8 +13,8 @@ use troupe_core::session::{Session, SessionTell, SessionView};
 
 use crate::shell::Handle;
 
-pub(crate) use effects::SessionEffects;
 pub use effects::Affinities;
+pub(crate) use effects::SessionEffects;
 
 /// A session whose actor runs.
 #[derive(Debug)]
@@ -66,12 +66,10 @@ impl ActiveSession {
     /// long session tells it a dozen times.
     #[must_use]
     pub fn must_tell_tokens(&self) -> bool {
-        let (now, told) = (
+        is_worth_telling(
             self.cached_tokens(),
             self.told_tokens.load(Ordering::Relaxed),
-        );
-        let (less, more) = (now.min(told), now.max(told));
-        more >= WORTH_TELLING && more / 2 >= less
+        )
     }
 
     /// Tells where the session is at home now.
@@ -83,5 +81,41 @@ impl ActiveSession {
             cached_tokens,
             hold,
         });
+    }
+}
+
+fn is_worth_telling(now: u64, told: u64) -> bool {
+    let (less, more) = (now.min(told), now.max(told));
+    more >= WORTH_TELLING && more / 2 >= less
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_worth_telling;
+
+    #[test]
+    fn tokens_are_told_when_they_have_doubled_or_halved() {
+        let table = [
+            ((0, 0), false),
+            ((1_023, 0), false),
+            ((1_024, 0), true),
+            ((70_000, 0), true),
+            ((70_000, 70_000), false),
+            ((139_999, 70_000), false),
+            ((140_000, 70_000), true),
+            ((35_000, 70_000), true),
+            ((0, 70_000), true),
+        ];
+        for ((now, told), worth) in table {
+            assert_eq!(is_worth_telling(now, told), worth, "{now} after {told}");
+        }
+        // A session that grows by a thousand a turn to two hundred thousand.
+        let (mut told, mut times) = (0, 0);
+        for now in (0..200_000).step_by(1_000) {
+            if is_worth_telling(now, told) {
+                (told, times) = (now, times + 1);
+            }
+        }
+        assert!(times < 10, "{times}");
     }
 }

@@ -10,7 +10,7 @@ use troupe_core::port::SessionRow;
 use troupe_core::session::{Affinity, Session, SessionTimes, SessionView};
 
 use super::Directory;
-use crate::session::{Affinities, ActiveSession, SessionEffects};
+use crate::session::{ActiveSession, Affinities, SessionEffects};
 use crate::shell::{Depth, Seed, spawn};
 use crate::tree::Room;
 

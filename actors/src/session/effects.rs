@@ -186,3 +186,112 @@ impl Effects<Session> for SessionEffects {
         Job::new(SessionDone::Saved, std::future::ready(SessionDone::Saved))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use troupe_core::port::PortFuture;
+    use troupe_core::{AccountId, KeyId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Store {
+        batches: Mutex<Vec<usize>>,
+        prunes: AtomicU64,
+        is_stuck: bool,
+    }
+
+    impl SessionStore for Store {
+        fn save(&self, rows: Vec<SessionRow>) -> PortFuture<'_, ()> {
+            self.batches.lock().unwrap().push(rows.len());
+            match self.is_stuck {
+                true => Box::pin(std::future::pending()),
+                false => Box::pin(std::future::ready(Ok(()))),
+            }
+        }
+        fn load(&self, _: u64, _: usize) -> PortFuture<'_, Vec<SessionRow>> {
+            Box::pin(std::future::ready(Ok(Vec::new())))
+        }
+        fn prune(&self, _: u64) -> PortFuture<'_, usize> {
+            self.prunes.fetch_add(1, Ordering::SeqCst);
+            Box::pin(std::future::ready(Ok(0)))
+        }
+    }
+
+    fn row(session: u64) -> SessionRow {
+        SessionRow {
+            session: SessionKey {
+                key: KeyId(Uuid::nil()),
+                session,
+            },
+            account: AccountId(Uuid::nil()),
+            cached_tokens: 0,
+            until_ms: 1_000_000,
+        }
+    }
+
+    fn start(store: &Arc<Store>, max: u64) -> Affinities {
+        let io = tokio::runtime::Handle::current();
+        let ttl = Duration::from_secs(3_600);
+        Affinities::start(store.clone(), &io, max, ttl, Clock::virtual_time())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_of_sessions_is_saved_in_few_batches() {
+        let store = Arc::new(Store::default());
+        let affinities = start(&store, 1_000);
+        (0..700).for_each(|n| affinities.put(row(n)));
+        assert_eq!((affinities.unsaved(), affinities.saved()), (700, 0));
+        affinities.flush().await;
+        assert_eq!((affinities.unsaved(), affinities.saved()), (0, 700));
+        assert!(store.batches.lock().unwrap().len() <= 3);
+        assert_eq!(affinities.dropped(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_stuck_costs_rows_not_memory() {
+        let store = Arc::new(Store {
+            is_stuck: true,
+            ..Store::default()
+        });
+        let affinities = start(&store, 100_000);
+        for n in 0..30_000 {
+            affinities.put(row(n));
+            if n % 100 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(affinities.unsaved() <= (QUEUE + BATCH) as u64);
+        assert_eq!(affinities.unsaved() + affinities.dropped(), 30_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ended_rows_leave_the_store_by_and_by() {
+        let store = Arc::new(Store::default());
+        let affinities = start(&store, 1_000);
+        tokio::time::sleep(PRUNE_EVERY * 3 + BATCH_WITHIN).await;
+        assert_eq!(store.prunes.load(Ordering::SeqCst), 3);
+        // Also while rows come without a break.
+        for n in 0..2_000 {
+            affinities.put(row(n));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert!(store.prunes.load(Ordering::SeqCst) >= 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_restored_lasts_no_longer_than_what_is_new() {
+        let affinities = start(&Arc::default(), 1_000);
+        let far = SessionRow {
+            until_ms: u64::MAX,
+            ..row(1)
+        };
+        affinities.remember(vec![far, row(2)], 5_000_000);
+        let until_ms = |n| affinities.known(&row(n).session).map(|row| row.until_ms);
+        assert_eq!(until_ms(1), Some(5_000_000));
+        assert_eq!(until_ms(2), Some(1_000_000));
+    }
+}
