@@ -271,17 +271,21 @@ async fn a_dead_host_is_left_alone_until_it_recovers() {
     );
 }
 
-/// A dead host says nothing about another one.
+/// A dead host says nothing about another one. Its accounts have free slots, and those who wait for one that serves are
+/// not woken by looking at them.
 #[tokio::test]
 async fn a_dead_host_is_no_other_hosts_business() {
     let nobody = process::free_address();
-    let dead = format!(
-        "  - {{ name: dead, kind: api_key, api_key: key-0123456789, base_url: \"http://{nobody}\", priority: 1 }}\n"
-    );
-    let accounts = [dead, api("a", ", priority: 2")].concat();
+    let dead = |name: &str| {
+        format!(
+            "  - {{ name: {name}, kind: api_key, api_key: key-0123456789, base_url: \"http://{nobody}\", priority: 1, concurrent: 1 }}\n"
+        )
+    };
+    let serving = format!(", priority: 2, concurrent: 1{}", slow(30));
+    let accounts = [dead("dead"), dead("untried"), api("a", &serving)].concat();
     let bound = keys(&[("any", ""), ("dead", ", accounts: [dead]")]);
     let pool = Pool::serving(&format!(
-        "accounts:\n{accounts}routing: {{ strategy: priority }}\n{bound}"
+        "accounts:\n{accounts}routing: {{ strategy: priority }}\nlimits: {{ concurrency_queue: 5s }}\n{bound}"
     ));
     let mut own = pool.ask("dead", message()).await;
     let end = Instant::now() + Duration::from_secs(20);

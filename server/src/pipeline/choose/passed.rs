@@ -133,7 +133,7 @@ fn kept_away(
             until_ms: want.unix_ms + 1_000,
         }),
         Ok(fit) => {
-            let why = take::reason(worker, account, &view, &fit);
+            let why = take::reason(worker, &view, &fit);
             Some(why).filter(|why| ask == Ask::All || *why != Unavailable::Full)
         }
     }

@@ -246,7 +246,7 @@ fn last_look(
                 },
                 Ok(fit) => match take(worker, account, &fit, choice) {
                     Taken::Lease(lease) => return Ok(*lease),
-                    Taken::Later | Taken::No => take::reason(worker, account, &view, &fit),
+                    Taken::Later | Taken::No => take::reason(worker, &view, &fit),
                 },
             }
         };

@@ -1,5 +1,6 @@
 //! A place at one account's gate.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use troupe_core::account::{
 };
 use troupe_core::gate::SlotGuard;
 use troupe_core::routing::Choice;
+use troupe_upstream::breaker::Permit;
 
 use super::super::exchange::Lease;
 use crate::plan::Plan;
-use crate::worker::Worker;
+use crate::worker::{AccountRoute, Worker};
 
 /// A request that waits for a token waits no longer than for the renewal itself.
 const RENEWAL_WITHIN: Duration = Duration::from_secs(25);
@@ -24,7 +26,8 @@ pub(super) enum Taken {
     No,
 }
 
-/// Takes a slot by atomics, without asking anybody.
+/// Takes a slot by atomics, without asking anybody. The way there is looked at first: a slot that is taken and given back
+/// for nothing would be news to those who wait, this request among them, and they would never come to rest.
 pub(super) fn take(
     worker: &Worker,
     account: &Arc<ActiveAccount>,
@@ -35,6 +38,9 @@ pub(super) fn take(
     if fit.stale {
         return Taken::Later;
     }
+    let Some(way) = way(worker, account, &view, fit.auth) else {
+        return Taken::No;
+    };
     let trial = match fit.trial {
         false => None,
         true => match trial_of(&view, fit) {
@@ -49,7 +55,7 @@ pub(super) fn take(
                 slot,
                 trial,
             };
-            lease(worker, account, view, place, choice)
+            Taken::Lease(Box::new(lease(account, view, place, way, choice)))
         }
         None => Taken::No,
     }
@@ -66,36 +72,42 @@ struct Place {
     trial: Option<SlotGuard>,
 }
 
+/// How the account is reached, and leave of its host's breaker.
+type Way = (Rc<AccountRoute>, Permit);
+
+/// `None` where its settings make no request, or everything fails on its host.
+fn way(worker: &Worker, account: &ActiveAccount, view: &AccountView, auth: Auth) -> Option<Way> {
+    match worker.route(view, auth) {
+        Ok(route) => {
+            let permit = route.breaker.permit(worker.streams.now_ms()).ok()?;
+            Some((route, permit))
+        }
+        Err(error) => {
+            tracing::warn!(account.name = %account.name, %error, "account is misconfigured");
+            None
+        }
+    }
+}
+
 fn lease(
-    worker: &Worker,
     account: &Arc<ActiveAccount>,
     view: Arc<AccountView>,
     place: Place,
+    (route, permit): Way,
     choice: Choice,
-) -> Taken {
+) -> Lease {
     let Place { auth, slot, trial } = place;
-    let route = match worker.route(&view, auth) {
-        Ok(route) => route,
-        Err(error) => {
-            tracing::warn!(account.name = %account.name, %error, "account is misconfigured");
-            return Taken::No;
-        }
-    };
-    let Ok(permit) = route.breaker.permit(worker.streams.now_ms()) else {
-        return Taken::No;
-    };
-    let generation = view.lane(auth).map_or(0, |lane| lane.generation);
-    Taken::Lease(Box::new(Lease {
+    Lease {
         account: Arc::clone(account),
         auth,
-        generation,
+        generation: view.lane(auth).map_or(0, |lane| lane.generation),
         view,
         route,
         slot,
         trial,
         permit: Some(permit),
         choice,
-    }))
+    }
 }
 
 /// A second choice: one that others try already is tried all the same, one with a stale token after its renewal.
@@ -125,26 +137,18 @@ pub(super) async fn renewed(
         return None;
     };
     let (view, place) = (account.view.load_full(), Place { auth, slot, trial });
-    match lease(worker, account, view, place, choice) {
-        Taken::Lease(lease) => Some(*lease),
-        Taken::Later | Taken::No => None,
-    }
+    let way = way(worker, account, &view, auth)?;
+    Some(lease(account, view, place, way, choice))
 }
 
 /// Why an account that fits was not leased.
-pub(super) fn reason(
-    worker: &Worker,
-    account: &ActiveAccount,
-    view: &AccountView,
-    fit: &Fit,
-) -> Unavailable {
+pub(super) fn reason(worker: &Worker, view: &AccountView, fit: &Fit) -> Unavailable {
     match worker.route(view, fit.auth) {
         Err(_) => Unavailable::Misconfigured,
         Ok(route) if route.breaker.is_open(worker.streams.now_ms()) => Unavailable::HostDown {
             until_ms: worker.gateway.directory.clock().now().unix_ms + 2_000,
         },
-        Ok(_) if account.slots.in_use() >= account.slots.limit() => Unavailable::Full,
-        // It was full a moment ago: worth another look.
+        // Or it was a moment ago: worth another look.
         Ok(_) => Unavailable::Full,
     }
 }
