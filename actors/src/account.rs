@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use troupe_core::AccountId;
-use troupe_core::account::{Account, AccountView, Secrets};
+use troupe_core::account::{Account, AccountAsk, AccountTell, AccountView, Report, Secrets};
 use troupe_core::gate::Slots;
 use troupe_core::standing::Standing;
 
@@ -36,5 +36,12 @@ impl ActiveAccount {
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.gone.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Tells of an attempt, and returns when the view shows what it said. Told is told: whoever waits no longer, or is
+    /// refused as one too many, takes nothing back.
+    pub async fn note(&self, report: Report) {
+        self.handle.tell(AccountTell::Reports(vec![report]));
+        let _ = self.handle.ask(AccountAsk::Heard).await;
     }
 }

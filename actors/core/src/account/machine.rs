@@ -297,6 +297,7 @@ impl Account {
                 self.report(report, turn);
                 turn.reply(ticket, AccountReply::Noted);
             }
+            AccountAsk::Heard => turn.reply(ticket, AccountReply::Noted),
             AccountAsk::Stats => {
                 turn.reply(ticket, AccountReply::Stats(Box::new(self.stats.clone())));
             }

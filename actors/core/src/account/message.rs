@@ -106,6 +106,8 @@ pub enum AccountAsk {
     },
     /// A fault that must be known before its request goes on; answered when it is taken in.
     Note(Report),
+    /// Answered when what the asker told before is taken in.
+    Heard,
     Stats,
     /// Save what is not saved; answered when it is, or cannot be.
     Flush,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use troupe_core::account::{AccountAsk, Verdict};
+use troupe_core::account::Verdict;
 use troupe_core::record::FailedAttempt;
 
 use super::super::exchange::Exchange;
@@ -20,8 +20,7 @@ pub(super) async fn blame(exchange: &mut Exchange, verdict: Verdict, followed: b
         return exchange.release(verdict);
     }
     if let Some((account, report)) = exchange.end_attempt(verdict) {
-        let noted = account.handle.ask(AccountAsk::Note(report));
-        let _ = tokio::time::timeout(KNOWN_WITHIN, noted).await;
+        let _ = tokio::time::timeout(KNOWN_WITHIN, account.note(report)).await;
     }
 }
 
