@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use troupe_core::account::Verdict;
 use troupe_upstream::web::WebFault;
-use troupe_upstream::{AnswerBody, BodyError, ConnectFault, Facts, Retry, SendError};
+use troupe_upstream::{AnswerBody, BodyError, ConnectFault, Facts, Retry, SendError, retryable};
 
 use super::attempt::Answered;
 use crate::error::Problem;
@@ -68,7 +68,8 @@ pub enum Failure {
     Send(SendError),
     /// The account's address or headers make no request.
     Misconfigured(String),
-    /// Its token was refused, and the endpoint that gives new ones could not be asked.
+    /// Its token was refused, and the endpoint that gives new ones could not be asked; or it was asked, and the body
+    /// cannot be sent again.
     NotRenewed,
     /// The web surface could not serve.
     Web(Box<WebFault>),
@@ -103,7 +104,11 @@ impl Failure {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Answer(whole) => whole.retry,
-            Self::CutError { .. } => Retry::NextAccountAfterPause,
+            // What its head says may follow: a client's own fault is not sent again because its text was cut.
+            Self::CutError { verdict, .. } => match retryable(verdict) {
+                Retry::Relay => Retry::Never,
+                retry => retry,
+            },
             Self::CutBeforeEvent(_) => Retry::NextAccountOnce,
             Self::Send(error) => error.retry(),
             Self::Misconfigured(_) | Self::NotRenewed => Retry::NextAccount,
@@ -126,7 +131,9 @@ impl Failure {
             }
             Self::Send(error) => error.to_string(),
             Self::Misconfigured(error) => format!("account is misconfigured: {error}"),
-            Self::NotRenewed => "the token was refused and could not be renewed".to_owned(),
+            Self::NotRenewed => {
+                "the token was refused and not renewed in time for this request".to_owned()
+            }
             Self::Web(fault) => fault.message.clone(),
             Self::Own(problem) => problem.message().into_owned(),
         })
@@ -159,6 +166,10 @@ impl Failure {
             Self::Send(SendError::Connect(ConnectFault::TimedOut)) => {
                 Err(Problem::TimedOut("connecting"))
             }
+            // Whose proxy it is, and where, is the operator's alone; the row has it.
+            Self::Send(SendError::Connect(ConnectFault::Proxy { .. })) => Err(
+                Problem::Unreachable("the proxy of the account opens no way to it".into()),
+            ),
             Self::Send(SendError::RequestBody(error)) => Err(Problem::Invalid(format!(
                 "the request body ended early: {error}"
             ))),
@@ -169,7 +180,7 @@ impl Failure {
                 retry_after_s: None,
             }),
             Self::NotRenewed => Err(nobody.unwrap_or_else(|| Problem::NoAccount {
-                why: "its token was refused and could not be renewed".into(),
+                why: "its token was refused and not renewed in time for this request".into(),
                 retry_after_s: Some(5),
             })),
             Self::Web(fault) => web_problem(*fault, nobody),
@@ -205,5 +216,43 @@ fn account_fault(status: StatusCode) -> &'static str {
         402 => "its billing",
         403 => "it lacks a permission",
         _ => "its upstream has it out of service",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use troupe_upstream::classify;
+
+    use super::*;
+
+    #[test]
+    fn what_may_follow_an_error_that_was_cut_is_what_its_head_says() {
+        for (status, retry) in [
+            (400, Retry::Never),
+            (413, Retry::Never),
+            (401, Retry::NextAccount),
+            (429, Retry::NextAccount),
+            (503, Retry::NextAccountAfterPause),
+            (529, Retry::NextAccountAfterPause),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let failure = Failure::CutError {
+                status,
+                error: "cut".into(),
+                verdict: classify(status, &Facts::default(), None, 0),
+            };
+            assert_eq!(failure.retry(), retry, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_client_is_not_told_where_a_proxy_is() {
+        let failure = Failure::Send(SendError::Connect(ConnectFault::Proxy {
+            proxy: "http://proxy.internal:3128".into(),
+            fault: "refused".into(),
+        }));
+        assert!(failure.told().unwrap().contains("proxy.internal"));
+        let problem = failure.conclude(None).unwrap_err();
+        assert!(!problem.message().contains("proxy.internal"), "{problem:?}");
     }
 }
