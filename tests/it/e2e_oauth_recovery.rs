@@ -3,7 +3,7 @@
 use serde_json::Value;
 use troupe_mock::Scenario;
 
-use crate::gateway::{Pool, api, keys, message, store};
+use crate::gateway::{Pool, api, keys, message, request, secret, store};
 
 const TOKEN: &str = "/oauth/token";
 
@@ -81,4 +81,36 @@ async fn what_fails_now_works_later() {
     let family = pool.family("ended");
     assert_eq!((family.spends, family.reuse_attempts), (2, 0), "{family:?}");
     assert_eq!(pool.to(TOKEN).len(), 5);
+}
+
+/// A body that is passed through goes up once. Where the token that it shows is refused, the next request has a new one.
+#[tokio::test]
+async fn a_refused_upload_is_not_the_end_of_its_account() {
+    let spare = api("spare", ", priority: 2");
+    let bound = keys(&[("only", ", accounts: [a]")]);
+    let pool = Pool::serving(&format!("accounts:\n{spare}{bound}"));
+    store(&pool, "a", "app", 3_600_000);
+    pool.script([Scenario {
+        path: Some("/v1/files".into()),
+        ..Scenario::status(401)
+    }]);
+    let secret = secret("only");
+    let headers = [
+        ("x-api-key", &*secret),
+        ("content-type", "application/octet-stream"),
+    ];
+    let answer = pool
+        .raw(&request("POST", "/v1/files", &headers, b"data"))
+        .await;
+    assert_eq!(
+        (answer.status, &*answer.error_type()),
+        (503, "api_error"),
+        "{}",
+        answer.text()
+    );
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    assert_eq!(pool.to("/v1/files").len(), 1);
+    assert_eq!(pool.family("a").spends, 1);
+    assert_eq!(pool.account("a")["state"], "active");
+    assert_eq!(pool.ask("only", message()).await.status, 200);
 }

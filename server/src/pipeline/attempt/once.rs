@@ -42,10 +42,7 @@ pub(super) async fn stubbornly(
         Ok(opened) => return Ok(opened),
         Err(failure) => failure,
     };
-    if !ask.can_repeat() {
-        return Err(failure);
-    }
-    if retries.may_reconnect(&failure) {
+    if ask.can_repeat() && retries.may_reconnect(&failure) {
         failure = match once(exchange, ask, plan).await {
             Ok(opened) => return Ok(opened),
             Err(failure) => failure,
@@ -54,7 +51,8 @@ pub(super) async fn stubbornly(
     if failure.verdict() == Verdict::Unauthorized
         && let Some(renewal) = renew(exchange).await
     {
-        return match renewal {
+        // A token that was refused once is renewed, never the end of its account, also where the body was its last.
+        return match renewal && ask.can_repeat() {
             true => once(exchange, ask, plan).await,
             false => Err(Failure::NotRenewed),
         };
