@@ -103,6 +103,17 @@ impl Pool {
         None
     }
 
+    /// Closes what is idle there: one of them was found dead, and all others have been idle for longer.
+    pub(crate) fn forget(&mut self, place: Place<'_>) {
+        let schemes = match place.network {
+            NetworkKey::DIRECT => Some(&mut self.direct),
+            other => self.others.get_mut(&other),
+        };
+        if let Some(schemes) = schemes {
+            schemes.hosts(place.secure).remove(place.host);
+        }
+    }
+
     pub(crate) fn put(&mut self, place: Place<'_>, connection: Connection, now: Instant) {
         self.sweep(now);
         let entry = Idle {

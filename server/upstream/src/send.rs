@@ -92,7 +92,12 @@ pub async fn send(
         reused,
     };
     drop(headers);
-    let (head, first) = poll_fn(|cx| exchange.poll(cx, shared)).await?;
+    let answered = poll_fn(|cx| exchange.poll(cx, shared)).await;
+    if let Err(SendError::ResetBeforeHead { reused: true }) = answered {
+        // What is tried next goes over a fresh one.
+        shared.pool.borrow_mut().forget(place);
+    }
+    let (head, first) = answered?;
     let route = Route {
         connection: exchange.connection,
         shared: Rc::clone(shared),

@@ -48,6 +48,19 @@ async fn the_last_that_came_goes_first() {
 }
 
 #[actix_rt::test]
+async fn what_is_forgotten_is_closed_and_nothing_else() {
+    let (mut pool, now) = (Pool::new(LONG, LONG), Instant::now());
+    let ((first, _a), (second, _b), (other, _c)) = (pair().await, pair().await, pair().await);
+    pool.put(plain(b"h"), first, now);
+    pool.put(plain(b"h"), second, now);
+    pool.put(plain(b"other"), other, now);
+    pool.forget(plain(b"h"));
+    pool.forget(secure(b"h"));
+    assert!(pool.take(plain(b"h"), now).is_none());
+    assert!(pool.take(plain(b"other"), now).is_some());
+}
+
+#[actix_rt::test]
 async fn networks_are_apart() {
     let proxy = SecretString::from("http://127.0.0.1:1");
     let own = || Network::new(Some(&proxy), None).unwrap();
