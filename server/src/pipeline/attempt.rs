@@ -9,13 +9,12 @@ mod blame;
 mod once;
 mod retry;
 
-use std::time::Instant;
-
 use actix_http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::http::uri::PathAndQuery;
 use bytes::Bytes;
 use smallvec::SmallVec;
+use tokio::time::Instant;
 use troupe_core::AccountId;
 use troupe_core::key::AccountBinding;
 use troupe_core::session::Paused;
@@ -139,6 +138,7 @@ pub async fn run(
             patience: plan
                 .concurrency_queue
                 .min(plan.max_elapsed.saturating_sub(began.elapsed())),
+            until: began + plan.max_elapsed,
         };
         let lease = match choose::lease_told(exchange, plan, wanted).await {
             Ok(lease) => lease,

@@ -77,6 +77,8 @@ pub struct Wanted<'a> {
     pub tried: &'a Tried,
     /// How long a slot may be waited for.
     pub patience: Duration,
+    /// Tokens are waited for until then, however many accounts need a new one.
+    pub until: tokio::time::Instant,
 }
 
 impl<'a> Wanted<'a> {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::Guard;
 use smallvec::SmallVec;
 use troupe_actors::account::AccountSet;
 use troupe_core::account::{Auth, Fit, Unavailable};
@@ -51,7 +52,7 @@ fn choice(plan: &Plan, wanted: &Wanted<'_>, considered: usize, place: usize) -> 
     reason = "made once, and moved into a box where it is an error"
 )]
 pub(super) fn first(worker: &Worker, plan: &Plan, wanted: &Wanted<'_>) -> Result<Lease, Left> {
-    let accounts = Arc::clone(&worker.gateway.directory.accounts());
+    let accounts = worker.gateway.directory.accounts();
     let now = now_ms(worker);
     if let Some(lease) = at_home(worker, plan, wanted, &accounts, now) {
         return Ok(lease);
@@ -63,7 +64,7 @@ pub(super) fn first(worker: &Worker, plan: &Plan, wanted: &Wanted<'_>) -> Result
         turn: worker.next_turn(),
         considered: hopeful.len(),
         place: 0,
-        accounts,
+        accounts: Guard::into_inner(accounts),
     };
     while !hopeful.is_empty() {
         let mut few: SmallVec<[(Candidate, Fit); 4]> = SmallVec::new();
@@ -127,7 +128,7 @@ pub(super) async fn second(
         let account = &left.accounts[candidate.index];
         let want = wanted.of(account.id, plan, now);
         let choice = choice(plan, wanted, left.considered, left.place);
-        if let Some(lease) = renewed(worker, plan, account, &fit, &want, choice).await {
+        if let Some(lease) = renewed(worker, account, &fit, &want, wanted.until, choice).await {
             return Ok(lease);
         }
         left.place += 1;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use troupe_actors::account::ActiveAccount;
 use troupe_core::account::{
     AccountAsk, AccountReply, AccountView, Auth, Fit, LeaseAccount, Unavailable, Want,
@@ -13,7 +14,6 @@ use troupe_core::routing::Choice;
 use troupe_upstream::breaker::Permit;
 
 use super::super::exchange::Lease;
-use crate::plan::Plan;
 use crate::worker::{AccountRoute, Worker};
 
 /// A request that waits for a token waits no longer than for the renewal itself.
@@ -113,10 +113,10 @@ fn lease(
 /// A second choice: one that others try already is tried all the same, one with a stale token after its renewal.
 pub(super) async fn renewed(
     worker: &Worker,
-    plan: &Plan,
     account: &Arc<ActiveAccount>,
     fit: &Fit,
     want: &Want<'_>,
+    until: Instant,
     choice: Choice,
 ) -> Option<Lease> {
     if !fit.stale {
@@ -132,7 +132,8 @@ pub(super) async fn renewed(
     let asked = account
         .handle
         .ask(AccountAsk::Lease(LeaseAccount::of(want)));
-    let answered = tokio::time::timeout(RENEWAL_WITHIN.min(plan.max_elapsed), asked).await;
+    let until = until.min(Instant::now() + RENEWAL_WITHIN);
+    let answered = tokio::time::timeout_at(until, asked).await;
     let Ok(Ok(AccountReply::Leased { auth, slot, trial })) = answered else {
         return None;
     };
