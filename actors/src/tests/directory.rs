@@ -4,8 +4,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use troupe_core::account::{
-    AccountView, Auth, Probe, ProbeKind, Renewal, Renewed, TokenRow,
+    AccountKind, AccountRecord, AccountView, Auth, Probe, ProbeKind, Renewal, Renewed, Report,
+    Scope, Secrets, TokenRow, Verdict,
 };
 use troupe_core::event::DomainEvent;
 use troupe_core::key::{
@@ -15,6 +17,7 @@ use troupe_core::key::{
 use troupe_core::port::*;
 use troupe_core::{AccountId, KeyHash, KeyId, SessionKey};
 
+use crate::directory::AccountSeed;
 use crate::shell::Clock;
 use crate::tree::Tree;
 use crate::{Directory, DirectoryConfig, directory::Outside};
@@ -314,5 +317,35 @@ fn sessions_are_bounded_and_scoped_by_key() {
                 .session(SessionKey { key: a, session: 2 })
                 .is_some()
         );
+    });
+}
+
+#[test]
+fn what_is_told_of_an_attempt_is_not_taken_back() {
+    with_directory(DirectoryConfig::default(), |directory, _| async move {
+        let (id, url) = (AccountId::declared("a"), "http://h".to_owned());
+        let record = AccountRecord::new(id, "a".into(), AccountKind::ApiKey, url);
+        let secrets = Secrets {
+            api_key: Some("k-0123456789".to_owned().into()),
+            ..Secrets::default()
+        };
+        let seed = AccountSeed {
+            record,
+            secrets,
+            token: None,
+            state: None,
+        };
+        directory.put_accounts(vec![seed], &[]);
+        let account = directory.account(id).unwrap();
+        let throttled = Verdict::Throttled {
+            for_ms: Some(60_000),
+            scope: Scope::Account,
+        };
+        let mut noting = Box::pin(account.note(Report::new(Auth::ApiKey, 0, None, throttled)));
+        // The client leaves before the account has heard.
+        assert!(noting.as_mut().now_or_never().is_none());
+        drop(noting);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(account.view.load().lanes[0].cooldowns.len(), 1);
     });
 }
