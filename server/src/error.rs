@@ -144,7 +144,17 @@ impl Problem {
             Self::Overloaded(what) => {
                 format!("the gateway is overloaded ({what}); retry shortly").into()
             }
+            // Where it is and what it says of itself is the operator's alone: see `detail`.
+            Self::Store(_) => "the gateway's store did not answer; retry shortly".into(),
+        }
+    }
+
+    /// For the row of the log: the message, with what clients are not told.
+    #[must_use]
+    pub fn detail(&self) -> Cow<'_, str> {
+        match self {
             Self::Store(why) => format!("the gateway's store did not answer: {why}").into(),
+            other => other.message(),
         }
     }
 
@@ -344,6 +354,13 @@ mod tests {
             assert_eq!(header(&RETRY_AFTER), retry_after, "{problem:?}");
             assert_eq!(header(&SHOULD_RETRY).is_some(), final_answer, "{problem:?}");
         }
+    }
+
+    #[test]
+    fn clients_are_not_told_where_the_store_is() {
+        let problem = Problem::Store("cannot connect to db.internal".into());
+        assert!(!problem.message().contains("db.internal"));
+        assert!(problem.detail().contains("db.internal"));
     }
 
     #[test]

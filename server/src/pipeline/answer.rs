@@ -46,7 +46,7 @@ pub fn problem(exchange: &mut Exchange, problem: &Problem, plan: &Plan) -> HttpR
     exchange
         .record
         .error
-        .get_or_insert_with(|| problem.message().into_owned());
+        .get_or_insert_with(|| problem.detail().into_owned());
     mark(exchange, response.headers_mut());
     if matches!(
         problem,
