@@ -170,6 +170,8 @@ impl Failure {
             Self::Send(SendError::Connect(ConnectFault::Proxy { .. })) => Err(
                 Problem::Unreachable("the proxy of the account opens no way to it".into()),
             ),
+            // A certificate's fault names the host.
+            Self::Send(SendError::Tls(_)) => Err(Problem::Unreachable("TLS with it failed".into())),
             Self::Send(SendError::RequestBody(error)) => Err(Problem::Invalid(format!(
                 "the request body ended early: {error}"
             ))),
@@ -246,13 +248,17 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_not_told_where_a_proxy_is() {
-        let failure = Failure::Send(SendError::Connect(ConnectFault::Proxy {
-            proxy: "http://proxy.internal:3128".into(),
+    fn a_client_is_not_told_where_an_account_goes() {
+        let proxy = SendError::Connect(ConnectFault::Proxy {
+            proxy: "http://p.internal:3128".into(),
             fault: "refused".into(),
-        }));
-        assert!(failure.told().unwrap().contains("proxy.internal"));
-        let problem = failure.conclude(None).unwrap_err();
-        assert!(!problem.message().contains("proxy.internal"), "{problem:?}");
+        });
+        let tls = SendError::Tls("certificate not valid for name \"p.internal\"".into());
+        for error in [proxy, tls] {
+            let failure = Failure::Send(error);
+            assert!(failure.told().unwrap().contains("p.internal"));
+            let problem = failure.conclude(None).unwrap_err();
+            assert!(!problem.message().contains("p.internal"), "{problem:?}");
+        }
     }
 }
