@@ -146,6 +146,7 @@ async fn measure(
         binding: &binding,
         tried: &tried,
         patience: Duration::ZERO,
+        until: tokio::time::Instant::now() + plan.max_elapsed,
     };
     let mut batches = Vec::with_capacity(BATCHES);
     for _ in 0..BATCHES {
