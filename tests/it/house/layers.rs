@@ -70,7 +70,7 @@ const PLAYERS: [&str; 2] = ["troupe-bench", "troupe-tests"];
 /// A crate's name in the sources, and the only folders that may name it.
 const NAMED: [(&str, &[&str]); 7] = [
     ("actix::", &["actors/src/shell"]),
-    ("actix_web::", &["server/src"]),
+    ("actix_web::", &["server/src", "server/benches"]),
     ("redis::", &["cluster/"]),
     ("deadpool_redis::", &["cluster/"]),
     ("sled::", &["server/storage/"]),
