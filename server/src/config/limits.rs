@@ -4,6 +4,7 @@ use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules;
 use super::unit::HumanDuration;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -12,7 +13,7 @@ pub struct Limits {
     #[garde(skip)]
     pub enabled: bool,
     /// How long a request waits for a free slot before it is refused; `0s` refuses at once.
-    #[garde(skip)]
+    #[garde(custom(rules::at_most_a_day))]
     pub concurrency_queue: HumanDuration,
     #[garde(skip)]
     pub error_shape: ErrorShape,

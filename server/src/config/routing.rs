@@ -21,7 +21,7 @@ pub struct Routing {
     #[garde(range(min = 1, max = 10))]
     pub max_attempts: u32,
     /// No further attempt begins after so long.
-    #[garde(custom(rules::not_zero))]
+    #[garde(custom(rules::not_zero), custom(rules::at_most_a_day))]
     pub max_elapsed: HumanDuration,
 }
 

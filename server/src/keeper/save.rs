@@ -23,25 +23,21 @@ impl Keeper {
     /// # Errors
     /// The store does not take it now either: nothing may be presented before.
     pub(super) async fn save_late(&self, id: AccountId) -> Result<(), Renewed> {
-        let Some((_, row)) = self.unsaved.remove(&id) else {
+        let Some(row) = self.unsaved.get(&id).map(|row| row.value().clone()) else {
             return Ok(());
         };
         let stands = self.store.token(id).await;
         let saved = match stands {
             Ok(stands) => {
                 let version = stands.map_or(0, |row| row.version);
-                let late = TokenRow {
-                    version,
-                    ..row.clone()
-                };
+                let late = TokenRow { version, ..row };
                 self.save(late).await.map(drop)
             }
             Err(error) => Err(error),
         };
-        saved.map_err(|error| {
-            self.unsaved.insert(id, row);
-            away(error)
-        })
+        saved.map_err(away)?;
+        self.unsaved.remove(&id);
+        Ok(())
     }
 
     /// Ends an intent. A renewal is alone with its row, but for one that seals it anew.

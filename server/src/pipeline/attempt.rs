@@ -30,7 +30,7 @@ use super::failure::{Failure, Whole};
 use crate::error::Problem;
 use crate::plan::Plan;
 
-pub(super) use once::{body, first_events, open};
+pub(super) use once::{body, first_events, note_head, open};
 use retry::{Next, Retries};
 
 /// What a request wants of an upstream.

@@ -48,6 +48,16 @@ pub async fn run(
         let opened = opened.unwrap_or(Err(Failure::Send(SendError::Timeout)));
         exchange.timeline.upstream_us +=
             u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        match &opened {
+            Ok(opened) => {
+                let answer = &opened.answer;
+                attempt::note_head(exchange, &answer.facts, answer.status);
+            }
+            Err(Failure::Answer(whole)) => {
+                attempt::note_head(exchange, &whole.facts, whole.status);
+            }
+            Err(_) => {}
+        }
         let failure = match opened {
             Ok(opened) => return Ok(Answered::Open(Box::new(opened))),
             Err(failure) => failure,

@@ -293,10 +293,6 @@ impl Account {
             AccountAsk::Renew { generation, dead } => {
                 self.renew_asked(ticket, generation, dead, turn);
             }
-            AccountAsk::Note(report) => {
-                self.report(report, turn);
-                turn.reply(ticket, AccountReply::Noted);
-            }
             AccountAsk::Heard => turn.reply(ticket, AccountReply::Noted),
             AccountAsk::Stats => {
                 turn.reply(ticket, AccountReply::Stats(Box::new(self.stats.clone())));

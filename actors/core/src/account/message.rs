@@ -104,8 +104,6 @@ pub enum AccountAsk {
         generation: u64,
         dead: bool,
     },
-    /// A fault that must be known before its request goes on; answered when it is taken in.
-    Note(Report),
     /// Answered when what the asker told before is taken in.
     Heard,
     Stats,

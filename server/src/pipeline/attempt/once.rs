@@ -164,14 +164,23 @@ pub(in super::super) fn body(
     (body, limit)
 }
 
-fn note(exchange: &mut Exchange, facts: &Facts, status: actix_web::http::StatusCode) {
-    exchange.host(HostOutcome::of_status(status));
+/// What the head of an answer says for the row.
+pub(in super::super) fn note_head(
+    exchange: &mut Exchange,
+    facts: &Facts,
+    status: actix_web::http::StatusCode,
+) {
     exchange.record.upstream_status = Some(status.as_u16());
     exchange.record.upstream_request_id = facts
         .request_id
         .as_ref()
         .and_then(|v| v.to_str().ok())
         .map(str::to_owned);
+}
+
+fn note(exchange: &mut Exchange, facts: &Facts, status: actix_web::http::StatusCode) {
+    exchange.host(HostOutcome::of_status(status));
+    note_head(exchange, facts, status);
     if facts.rate_limits.is_empty() && !facts.retry_after_is_nonsense {
         return;
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use troupe_actors::account::ActiveAccount;
-use troupe_core::account::{AccountAsk, Auth, Report, Verdict};
+use troupe_core::account::{Auth, Report, Verdict};
 use troupe_upstream::AnswerStream;
 use troupe_upstream::web::{LimitNotice, Organization, WebAnswer, WebBody, WebFault, WebStream};
 
@@ -51,9 +51,8 @@ pub(super) struct Told {
 impl Told {
     async fn note(&self, verdict: Verdict) {
         let report = Report::new(Auth::Web, self.generation, None, verdict);
-        let noted = self.account.handle.ask(AccountAsk::Note(report));
-        // The fact is on its way; only the answer waits no longer.
-        let _ = tokio::time::timeout(KNOWN_WITHIN, noted).await;
+        // Told at once; only the answer waits no longer than this.
+        let _ = tokio::time::timeout(KNOWN_WITHIN, self.account.note(report)).await;
     }
 }
 
