@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use troupe_core::AccountId;
 use troupe_core::gate::{Entry, EntryGuard};
-use troupe_core::session::{Session, SessionTell, SessionView};
+use troupe_core::session::{Affinity, Session, SessionTell, SessionView};
 
 use crate::shell::Handle;
 
@@ -72,10 +72,14 @@ impl ActiveSession {
         )
     }
 
-    /// Tells where the session is at home now.
-    pub fn place(&self, account: AccountId, hold: Option<EntryGuard>) {
+    /// Tells where the session is at home now, and until when (ms since the Unix epoch). Its next request sees it at
+    /// once: it may come before the actor has heard.
+    pub fn place(&self, account: AccountId, until_ms: u64, hold: Option<EntryGuard>) {
         let cached_tokens = self.cached_tokens();
         self.told_tokens.store(cached_tokens, Ordering::Relaxed);
+        self.view.store(Arc::new(SessionView {
+            affinity: Some(Affinity { account, until_ms }),
+        }));
         self.handle.tell(SessionTell::Placed {
             account,
             cached_tokens,

@@ -291,7 +291,11 @@ impl Exchange {
             self.record.moved_tokens = Some(session.leave_cached_tokens());
         }
         if view.must_tell(id, gateway.directory.affinity_ttl_ms(), unix_ms) {
-            session.place(id, hold.take());
+            session.place(
+                id,
+                unix_ms + gateway.directory.affinity_ttl_ms(),
+                hold.take(),
+            );
         }
     }
 
@@ -315,7 +319,9 @@ impl Exchange {
             if let Some(home) = home.filter(|home| Some(*home) == record.account)
                 && session.must_tell_tokens()
             {
-                session.place(home, None);
+                let directory = &self.worker.gateway.directory;
+                let until_ms = directory.clock().now().unix_ms + directory.affinity_ttl_ms();
+                session.place(home, until_ms, None);
             }
         }
     }
