@@ -2,7 +2,9 @@
 //! accounts.
 //!
 //! Invariant: everything put in is told once, within [`FLUSH_AFTER`] or at [`BATCH`] entries, and at the latest when the
-//! worker ends. A report of a fault is told at once: the next request must see it.
+//! worker ends. A report of a fault is told at once: the next request must see it. One that changes nothing that the next
+//! request looks at may wait for others of its account, [`LATER`] or until [`MANY`] wait: in a large pool each would be a
+//! message to another actor.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 use troupe_actors::account::ActiveAccount;
 use troupe_actors::key::ActiveKey;
-use troupe_core::account::{AccountTell, Report, Verdict};
+use troupe_core::account::{AccountTell, Report, Verdict, Window};
 use troupe_core::key::{KeyTell, Settlement};
 use troupe_core::record::RequestRecord;
 use troupe_core::recorder::RecorderTell;
@@ -20,6 +22,11 @@ use crate::gateway::Gateway;
 
 const BATCH: usize = 100;
 const FLUSH_AFTER: Duration = Duration::from_millis(3);
+const LATER: Duration = Duration::from_millis(250);
+const MANY: usize = 2_048;
+/// Windows that are so near to what is known change no choice (parts per million).
+const NEAR_PPM: u32 = 10_000;
+const NEAR_MS: u64 = 5_000;
 
 /// One worker's outbox.
 #[derive(Debug)]
@@ -33,7 +40,10 @@ struct Inner {
     rows: RefCell<Vec<RequestRecord>>,
     settled: RefCell<Vec<(Arc<ActiveKey>, Settlement)>>,
     reports: RefCell<Vec<(Arc<ActiveAccount>, Report)>>,
+    /// Those that may wait.
+    later: RefCell<Vec<(Arc<ActiveAccount>, Report)>>,
     scheduled: Cell<bool>,
+    scheduled_later: Cell<bool>,
 }
 
 impl Outbox {
@@ -45,7 +55,9 @@ impl Outbox {
                 rows: RefCell::default(),
                 settled: RefCell::default(),
                 reports: RefCell::default(),
+                later: RefCell::default(),
                 scheduled: Cell::new(false),
+                scheduled_later: Cell::new(false),
             }),
         }
     }
@@ -71,15 +83,37 @@ impl Outbox {
 
     /// What an attempt told about an account.
     pub fn report(&self, account: Arc<ActiveAccount>, report: Report) {
-        if matches!(
+        if !matches!(
             report.verdict,
             Verdict::Success | Verdict::RequestFault | Verdict::Unknown
         ) {
+            account.handle.tell(AccountTell::Reports(vec![report]));
+        } else if is_news(&account, &report) {
             self.inner.reports.borrow_mut().push((account, report));
             self.schedule();
         } else {
-            account.handle.tell(AccountTell::Reports(vec![report]));
+            let mut later = self.inner.later.borrow_mut();
+            later.push((account, report));
+            let many = later.len() >= MANY;
+            drop(later);
+            if many {
+                self.inner.flush_later();
+            } else {
+                self.schedule_later();
+            }
         }
+    }
+
+    fn schedule_later(&self) {
+        if self.inner.scheduled_later.replace(true) {
+            return;
+        }
+        let inner = Rc::clone(&self.inner);
+        actix_web::rt::spawn(async move {
+            tokio::time::sleep(LATER).await;
+            inner.scheduled_later.set(false);
+            inner.flush_later();
+        });
     }
 
     fn schedule(&self) {
@@ -98,10 +132,17 @@ impl Outbox {
 impl Drop for Outbox {
     fn drop(&mut self) {
         self.inner.flush();
+        self.inner.flush_later();
     }
 }
 
 impl Inner {
+    fn flush_later(&self) {
+        for (account, batch) in grouped(self.later.take()) {
+            account.handle.tell(AccountTell::Reports(batch));
+        }
+    }
+
     fn flush(&self) {
         for (key, batch) in grouped(self.settled.take()) {
             key.handle.tell(KeyTell::Settle(batch));
@@ -121,16 +162,49 @@ impl Inner {
     }
 }
 
+/// Does the next request look at what this changes: a pause that is over, or a window that is not as it was known?
+fn is_news(account: &ActiveAccount, report: &Report) -> bool {
+    let view = account.view.load();
+    let Some(lane) = view.lane(report.auth) else {
+        return false;
+    };
+    let is_known = |seen: &Window| {
+        lane.windows.iter().any(|known| {
+            known.name == seen.name
+                && known.model == seen.model
+                && known.reset_ms.abs_diff(seen.reset_ms) <= NEAR_MS
+                && known.used_ppm.abs_diff(seen.used_ppm) < NEAR_PPM
+        })
+    };
+    !lane.cooldowns.is_empty() || !report.windows.iter().all(is_known)
+}
+
 /// Entries by the one they are for; of each, in order.
 fn grouped<T, U>(mut entries: Vec<(Arc<T>, U)>) -> Vec<(Arc<T>, Vec<U>)> {
-    let mut groups = Vec::new();
-    while let Some((first, _)) = entries.first() {
-        let to = Arc::clone(first);
-        let batch = entries
-            .extract_if(.., |(other, _)| Arc::ptr_eq(other, &to))
-            .map(|(_, entry)| entry)
-            .collect();
-        groups.push((to, batch));
+    // Stable: entries of one keep their order.
+    entries.sort_by_key(|(to, _)| Arc::as_ptr(to).addr());
+    let mut groups: Vec<(Arc<T>, Vec<U>)> = Vec::new();
+    for (to, entry) in entries {
+        match groups.last_mut() {
+            Some((last, batch)) if Arc::ptr_eq(last, &to) => batch.push(entry),
+            _ => groups.push((to, vec![entry])),
+        }
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_grouped_and_keep_their_order() {
+        let (a, b) = (Arc::new('a'), Arc::new('b'));
+        let entries = [(&a, 1), (&b, 2), (&a, 3), (&b, 4), (&a, 5)];
+        let entries = entries.map(|(to, entry)| (Arc::clone(to), entry)).to_vec();
+        let mut groups = grouped(entries);
+        groups.sort_by_key(|(to, _)| **to);
+        assert_eq!(groups, [(a, vec![1, 3, 5]), (b, vec![2, 4])]);
+        assert!(grouped::<char, u8>(Vec::new()).is_empty());
+    }
 }
