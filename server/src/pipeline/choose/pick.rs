@@ -85,6 +85,10 @@ pub(super) fn first(worker: &Worker, plan: &Plan, wanted: &Wanted<'_>) -> Result
                 continue;
             };
             let candidate = hopeful.swap_remove(at);
+            // Not looked at for all: it is elsewhere in memory, and rare.
+            if left.accounts[index].is_gone() {
+                continue;
+            }
             let view = left.accounts[index].view.load();
             if let Ok(fit) = view.fit(&wanted.of(view.id(), plan, now)) {
                 few.push((closely(candidate, &fit), fit));
@@ -171,11 +175,13 @@ fn at_home(
 
 /// Everybody who may be able to, by what ranking reads.
 fn candidates(wanted: &Wanted<'_>, accounts: &AccountSet, now: u64) -> SmallVec<[Candidate; 8]> {
-    let mut found = SmallVec::new();
+    let mut found = SmallVec::with_capacity(match wanted.bound {
+        Some(_) => 1,
+        None => accounts.len(),
+    });
     for (index, account) in accounts.iter().enumerate() {
         if wanted.bound.is_some_and(|bound| bound != account.id)
             || account.standing.is_closed(now)
-            || account.is_gone()
             || !(wanted.binding.is_empty() || wanted.binding.allows(&account.view.load().record))
         {
             continue;
