@@ -23,6 +23,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::tls::{self, TlsSetupError};
 
+pub(crate) use control::describe;
 pub(crate) use proxy::{Credential, Proxy, ProxyScheme};
 
 /// A file of certificates is not larger; the whole of a system's roots is a fifth of it.

@@ -17,7 +17,11 @@ use secrecy::{ExposeSecret, SecretString};
 use troupe_core::account::{Credential, Probe, ProbeKind, Scheme};
 use troupe_wire::error::read_error;
 
-use crate::{base_url::BaseUrl, classify::reason, network::Network};
+use crate::{
+    base_url::BaseUrl,
+    classify::reason,
+    network::{Network, describe},
+};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const VERSION: &str = "2023-06-01";
@@ -130,7 +134,7 @@ impl Came {
 async fn exchange(request: RequestBuilder, success_max_bytes: usize) -> Result<Came, String> {
     let started = Instant::now();
     let sent = request.timeout(TIMEOUT).send().await;
-    let mut answer = sent.map_err(|err| describe(&err))?;
+    let mut answer = sent.map_err(|err| reason(&describe(&err), "no valid answer"))?;
     let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = answer.status();
     let most = if status.is_success() {
@@ -179,26 +183,6 @@ fn request_headers(
     value.set_sensitive(true);
     headers.insert(name, value);
     Ok(headers)
-}
-
-fn describe(err: &reqwest::Error) -> String {
-    let what = if err.is_timeout() {
-        "timed out"
-    } else if err.is_connect() {
-        "cannot connect"
-    } else {
-        "no valid answer"
-    };
-    let mut cause = std::error::Error::source(err);
-    let mut deepest = None;
-    while let Some(inner) = cause {
-        deepest = Some(inner.to_string());
-        cause = inner.source();
-    }
-    match deepest {
-        Some(deepest) => reason(&format!("{what}: {deepest}"), what),
-        None => what.to_owned(),
-    }
 }
 
 fn hidden(message: &str, secret: &SecretString) -> String {

@@ -88,6 +88,27 @@ impl Network {
     }
 }
 
+/// Why a request of [`Network::control_client`] has no answer: its deepest cause, as those above it hold the URL.
+pub(crate) fn describe(err: &reqwest::Error) -> String {
+    let what = if err.is_timeout() {
+        "timed out"
+    } else if err.is_connect() {
+        "cannot connect"
+    } else {
+        "no valid answer"
+    };
+    let mut cause = std::error::Error::source(err);
+    let mut deepest = None;
+    while let Some(inner) = cause {
+        deepest = Some(inner.to_string());
+        cause = inner.source();
+    }
+    match deepest {
+        Some(deepest) => format!("{what}: {deepest}"),
+        None => what.to_owned(),
+    }
+}
+
 /// The system's names without the addresses that no upstream has.
 struct Names;
 

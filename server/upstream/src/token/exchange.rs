@@ -25,7 +25,7 @@ use super::{
     answer::{self, ANSWER_MAX_BYTES, Answer},
     grant::{self, Encoded},
 };
-use crate::{classify::reason, facts::retry_after_ms};
+use crate::{classify::reason, facts::retry_after_ms, network::describe};
 
 /// From the call to the end of the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -126,26 +126,5 @@ async fn receive(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Er
                 return Ok(answer);
             }
         }
-    }
-}
-
-/// The deepest cause, as those above it hold the URL.
-fn describe(err: &reqwest::Error) -> String {
-    let what = if err.is_timeout() {
-        "timed out"
-    } else if err.is_connect() {
-        "cannot connect"
-    } else {
-        "no valid answer"
-    };
-    let mut cause = std::error::Error::source(err);
-    let mut deepest = None;
-    while let Some(inner) = cause {
-        deepest = Some(inner.to_string());
-        cause = inner.source();
-    }
-    match deepest {
-        Some(deepest) => format!("{what}: {deepest}"),
-        None => what.to_owned(),
     }
 }
