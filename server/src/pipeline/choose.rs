@@ -26,6 +26,7 @@ use crate::worker::Worker;
 pub use passed::lease_told;
 use pick::{Left, Why};
 use reasons::nobody;
+pub(super) use take::RENEWAL_WITHIN;
 
 /// Whoever waits looks at least so often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

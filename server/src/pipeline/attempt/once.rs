@@ -17,6 +17,7 @@ use troupe_wire::patch;
 use troupe_wire::sse::{Event, EventKind, Splitter};
 use troupe_wire::usage::UsageScanner;
 
+use super::super::choose::RENEWAL_WITHIN;
 use super::super::exchange::{Exchange, Lease};
 use super::super::failure::{Failure, Whole};
 use super::super::web;
@@ -27,8 +28,6 @@ use crate::worker::Worker;
 
 /// For a body that is passed through as its client sends it, and its answer.
 const UPLOAD_WITHIN: Duration = Duration::from_secs(3_600);
-/// A refused token is renewed within so long, or the attempt has failed.
-const RENEWAL_WITHIN: Duration = Duration::from_secs(25);
 
 /// One attempt on the leased account, and its repetition where that is no retry: over a fresh connection, or with a
 /// renewed token.

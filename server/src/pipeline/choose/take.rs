@@ -17,7 +17,7 @@ use super::super::exchange::Lease;
 use crate::worker::{AccountRoute, Worker};
 
 /// A request that waits for a token waits no longer than for the renewal itself.
-const RENEWAL_WITHIN: Duration = Duration::from_secs(25);
+pub(in super::super) const RENEWAL_WITHIN: Duration = Duration::from_secs(25);
 
 pub(super) enum Taken {
     Lease(Box<Lease>),
