@@ -152,6 +152,11 @@ pub struct RequestRecord {
     pub stream: bool,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key: Option<KeyId>,
+    /// The person and the team that the key belonged to at that time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub owner: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub group: Option<Arc<str>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub account: Option<AccountId>,
     /// Name of the account, for people and for metric labels.
@@ -213,6 +218,8 @@ impl RequestRecord {
             outcome: Outcome::Cancelled,
             stream: false,
             key: None,
+            owner: None,
+            group: None,
             account: None,
             account_name: None,
             session: None,

@@ -223,6 +223,8 @@ pub(crate) fn request(at_ms: u64) -> RequestRecord {
         outcome: Outcome::Completed,
         stream: true,
         key: Some(KeyId::declared("k")),
+        owner: Some("ann".into()),
+        group: Some("platform".into()),
         account_name: Some("a\n\"b".into()),
         session: Some(u64::MAX),
         passed_over: vec![PassedOver::new(
