@@ -5,10 +5,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod account;
+pub mod cidr;
 pub mod event;
 pub mod gate;
 pub mod id;
 pub mod key;
+pub mod limit;
 pub mod log;
 pub mod machine;
 pub mod models;
@@ -21,7 +23,8 @@ pub mod schedule;
 pub mod session;
 pub mod standing;
 pub mod time;
+pub mod usage;
 
-pub use id::{AccountId, KeyHash, KeyId, RequestId, SessionKey};
+pub use id::{AccountId, KeyHash, KeyId, LimitId, RequestId, SessionKey};
 pub use machine::{AskError, Input, Machine, Ticket, Turn};
 pub use time::Now;

@@ -4,12 +4,14 @@
 //! the micro-dollar; nothing overflows, it stays at the most there is.
 
 mod data;
+mod multiplier;
 mod name;
 mod prices;
 
 use crate::models::Pattern;
 use crate::record::TokenUsage;
 
+pub use multiplier::Multiplier;
 pub use name::{Family, ModelName};
 pub use prices::{LongPrompt, Prices, Rates};
 
