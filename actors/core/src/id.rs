@@ -45,6 +45,10 @@ uuid_id!(
     /// A gateway API key; survives rotation of its secret.
     KeyId, "key"
 );
+uuid_id!(
+    /// A limit of one scope; the same over restarts, so that what was charged is found again.
+    LimitId, "limit"
+);
 /// One request through the gateway: a UUIDv7, written as `req_` and the 26 characters of a ULID, so that ids sort by time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub Uuid);

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use secrecy::SecretString;
 
@@ -13,7 +14,7 @@ use crate::account::{
     AccountRecord, AccountState, AccountView, Auth, Probe, ProbeKind, Renewal, Renewed, TokenRow,
 };
 use crate::event::DomainEvent;
-use crate::id::{AccountId, KeyId, RequestId, SessionKey};
+use crate::id::{AccountId, KeyId, LimitId, RequestId, SessionKey};
 use crate::key::{KeyRecord, KeyTotals};
 use crate::log::{LogPage, LogQuery};
 use crate::record::RequestRecord;
@@ -116,6 +117,47 @@ pub trait KeyStore: Send + Sync {
 }
 
 /// Whose an upstream resource (file, batch, container …) is.
+/// What a limit has charged in one of its windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct QuotaRow {
+    pub limit: LimitId,
+    /// First moment of the window (ms since the Unix epoch).
+    pub start_ms: u64,
+    /// First moment after the window (ms since the Unix epoch).
+    pub end_ms: u64,
+    /// In the limit's own unit: requests, tokens or micro-USD.
+    pub charged: u64,
+}
+
+/// What limits have charged, for as long as their windows last. The base that [`CellRows`] run on.
+pub trait QuotaStore: Send + Sync {
+    /// Rows of these limits whose window has not ended at `now_ms`, in no order.
+    fn load(&self, limits: Vec<LimitId>, now_ms: u64) -> PortFuture<'_, Vec<QuotaRow>>;
+    /// Absolute values: the last write of a limit's window wins. All rows or none.
+    fn save(&self, rows: Vec<QuotaRow>) -> PortFuture<'_, ()>;
+    /// Drops rows whose window has ended; returns how many. One call may leave some: call again until it returns 0.
+    fn prune(&self, now_ms: u64) -> PortFuture<'_, usize>;
+}
+
+/// Gives out the counters of cells. Synchronous and off the request path.
+///
+/// What a counter stood at when the process was killed is in [`QuotaStore`] at the next start, so a cell that must begin
+/// anew then (slots in use) has no counter here.
+pub trait CellRows: Send + Sync {
+    /// A counter that starts at `charged`, which is what [`QuotaStore`] has of the window. One at a time for a window of
+    /// a limit: of two, the next start keeps the larger. Never fails; see [`CellRows::is_durable`].
+    fn open(&self, limit: LimitId, start_ms: u64, end_ms: u64, charged: u64) -> Arc<dyn Counter>;
+    /// Counters that are given out.
+    fn in_use(&self) -> usize;
+    /// Would all counters that are given out survive the end of the process?
+    fn is_durable(&self) -> bool;
+}
+
+/// What one cell has charged. Dropping the last reference frees its place: save the value before.
+pub trait Counter: Send + Sync {
+    fn value(&self) -> &AtomicU64;
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ResourceOwner {
     pub resource: String,
@@ -178,6 +220,8 @@ impl std::fmt::Debug for Stores {
 }
 
 /// Asks an upstream whether an account's credential works.
+    pub quotas: Arc<dyn QuotaStore>,
+    pub cells: Arc<dyn CellRows>,
 pub trait Prober: Send + Sync {
     /// Never an error: what cannot be found out is [`Probe::Inconclusive`].
     fn probe(

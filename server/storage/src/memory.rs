@@ -4,8 +4,10 @@
 //! sessions are bounded, the oldest goes first.
 
 mod accounts;
+pub(crate) mod cells;
 mod facts;
 mod keys;
+mod quotas;
 mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -14,9 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use troupe_core::account::{AccountRecord, AccountState, TokenRow};
 use troupe_core::event::DomainEvent;
 use troupe_core::key::{KeyRecord, KeyTotals};
-use troupe_core::port::{ResourceOwner, SessionRow, Stores};
+use troupe_core::port::{QuotaRow, ResourceOwner, SessionRow, Stores};
 use troupe_core::record::RequestRecord;
-use troupe_core::{AccountId, KeyHash, KeyId, SessionKey};
+use troupe_core::{AccountId, KeyHash, KeyId, LimitId, SessionKey};
 
 use crate::rules::EVENTS_KEPT;
 
@@ -40,6 +42,8 @@ struct State {
     key_names: HashMap<String, KeyId>,
     key_hashes: HashMap<KeyHash, KeyId>,
     key_totals: HashMap<KeyId, KeyTotals>,
+    /// By limit and start of the window.
+    quotas: BTreeMap<(LimitId, u64), QuotaRow>,
     resources: HashMap<String, ResourceOwner>,
     resource_order: VecDeque<String>,
     meta: HashMap<&'static str, Vec<u8>>,
@@ -82,3 +86,5 @@ pub(crate) fn stores() -> Stores {
         log: memory,
     }
 }
+        quotas: memory.clone(),
+        cells: Arc::new(cells::MemoryCells::default()),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use troupe_core::account::{AccountRecord, TokenRow};
 use troupe_core::key::KeyRecord;
-use troupe_core::port::{Expect, SessionRow, StoreError};
+use troupe_core::port::{Expect, QuotaRow, SessionRow, StoreError};
 use troupe_core::{AccountId, KeyHash, KeyId};
 
 /// Rows of the outbox that are kept; the oldest goes when a new one comes.
@@ -115,6 +115,11 @@ pub(crate) fn session_order(row: &SessionRow) -> (u64, KeyId, u64) {
 
 pub(crate) fn no_account() -> StoreError {
     StoreError::Conflict("there is no such account".into())
+}
+
+/// The end is the first moment after the window.
+pub(crate) fn window_ended(row: &QuotaRow, now_ms: u64) -> bool {
+    row.end_ms <= now_ms
 }
 
 pub(crate) fn other_fact(name: &str) -> StoreError {

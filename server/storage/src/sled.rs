@@ -14,6 +14,7 @@ mod flush;
 mod keys;
 #[cfg(test)]
 mod old;
+mod quotas;
 mod sessions;
 mod tokens;
 mod transact;
@@ -71,7 +72,9 @@ pub(crate) fn open(data_dir: &Path) -> Result<(Stores, Engine), OpenError> {
         resources: port.clone(),
         sessions: port.clone(),
         meta: port.clone(),
-        events: port,
+        quotas: port.clone(),
+        cells: Arc::new(crate::memory::cells::MemoryCells::default()),
+        events: port.clone(),
         log: Arc::new(log),
     };
     Ok((stores, engine))

@@ -65,6 +65,8 @@ trees! {
     TOKENS tokens Durable;
     /// Key id, then the session's hash (u64, big-endian) → `SessionRow`.
     SESSIONS sessions Durable;
+    /// Limit id, then the start of the window (ms, u64, big-endian) → `QuotaRow`.
+    QUOTAS quotas Durable;
     /// Key id → `KeyRecord`.
     KEYS keys Durable;
     /// Name of a live key → key id.

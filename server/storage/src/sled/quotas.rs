@@ -1,0 +1,75 @@
+//! What limits have charged, on sled. Invariant: a `save` is one batch and one flush, however many rows it has.
+
+use ::sled::Batch;
+use troupe_core::LimitId;
+use troupe_core::port::{PortFuture, QuotaRow, QuotaStore, StoreError};
+
+use super::engine::Engine;
+use super::transact::{failed, perhaps};
+use super::trees::{QUOTAS, Trees};
+use crate::codec::{decode, encode};
+use crate::rules::window_ended;
+
+const ROW: &str = "quota row";
+/// Rows that one `prune` drops at most.
+const PRUNED: usize = 10_000;
+
+fn place(limit: LimitId, start_ms: u64) -> [u8; 24] {
+    let mut place = [0; 24];
+    place[..16].copy_from_slice(limit.0.as_bytes());
+    place[16..].copy_from_slice(&start_ms.to_be_bytes());
+    place
+}
+
+impl QuotaStore for Engine {
+    fn load(&self, limits: Vec<LimitId>, now_ms: u64) -> PortFuture<'_, Vec<QuotaRow>> {
+        Box::pin(self.read(move |trees| {
+            let mut rows = Vec::new();
+            for limit in &limits {
+                for bytes in trees.quotas.scan_prefix(limit.0.as_bytes()).values() {
+                    let row: QuotaRow = decode(ROW, &bytes.map_err(failed)?)?;
+                    if !window_ended(&row, now_ms) {
+                        rows.push(row);
+                    }
+                }
+            }
+            Ok(rows)
+        }))
+    }
+
+    fn save(&self, rows: Vec<QuotaRow>) -> PortFuture<'_, ()> {
+        Box::pin(self.write(QUOTAS, move |trees| put(trees, &rows)))
+    }
+
+    fn prune(&self, now_ms: u64) -> PortFuture<'_, usize> {
+        Box::pin(self.write(QUOTAS, move |trees| prune(trees, now_ms)))
+    }
+}
+
+fn put(t: &Trees, rows: &[QuotaRow]) -> Result<(), StoreError> {
+    let mut batch = Batch::default();
+    for row in rows {
+        batch.insert(&place(row.limit, row.start_ms), encode(row)?);
+    }
+    t.quotas.apply_batch(batch).map_err(perhaps)
+}
+
+fn prune(t: &Trees, now_ms: u64) -> Result<usize, StoreError> {
+    let mut gone = 0;
+    for found in &t.quotas {
+        let (place, bytes) = found.map_err(failed)?;
+        let row: QuotaRow = decode(ROW, &bytes)?;
+        if window_ended(&row, now_ms) {
+            // Not when it was saved anew meanwhile.
+            let swapped = t
+                .quotas
+                .compare_and_swap(place, Some(bytes), None::<&[u8]>)
+                .map_err(perhaps)?;
+            gone += usize::from(swapped.is_ok());
+        }
+        if gone == PRUNED {
+            break;
+        }
+    }
+    Ok(gone)
+}
