@@ -40,10 +40,13 @@ impl Directory {
         self.keys.load().foreign
     }
 
+    /// Of the two secrets that a key has after a rotation, the old one is known until its end.
     fn key_by(&self, hash: &KeyHash, scheme: HashScheme) -> Option<Arc<KeyEntry>> {
         let keys = self.keys.load();
         let found = keys.by_hash.get(hash)?;
-        (found.record().scheme == scheme).then(|| Arc::clone(found))
+        let unix_ms = || self.tree.clock.now().unix_ms;
+        let accepted = found.record().accepts(hash, scheme, unix_ms);
+        accepted.then(|| Arc::clone(found))
     }
 
     #[must_use]
@@ -78,13 +81,12 @@ impl Directory {
                 }
             }
         }
-        let by_hash = by_id
-            .values()
-            .map(|entry| (entry.record().hash, Arc::clone(entry)))
-            .collect();
-        let foreign = by_id
-            .values()
-            .any(|entry| entry.record().scheme == HashScheme::Sha256);
+        let (mut by_hash, mut foreign) = (HashMap::default(), false);
+        for entry in by_id.values() {
+            let record = entry.record();
+            by_hash.extend(record.hashes().map(|hash| (hash, Arc::clone(entry))));
+            foreign |= record.has_foreign_hash();
+        }
         self.keys.store(Arc::new(KeyMap {
             by_hash,
             by_id,

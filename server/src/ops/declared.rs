@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use troupe_actors::directory::AccountSeed;
 use troupe_core::KeyId;
 use troupe_core::account::{AccountRecord, AccountState, Reach, Secrets, TokenSeed};
-use troupe_core::key::{self, AccountBinding, HashScheme, KeyLimits, KeyRecord, ResourceScope};
+use troupe_core::key::{self, AccountBinding, KeyRecord, ResourceScope};
 use troupe_core::models::ModelRules;
 use troupe_core::port::{AccountStore, StoreError};
 use troupe_storage::crypt::{KeyHasher, display_prefix};
@@ -117,7 +117,7 @@ impl Declared {
                     "key {name} of {place} is also in the store; choose another name there"
                 ));
             }
-            if let Some(other) = keys.clone().find(|k| k.hash == key.hash && k.id != key.id) {
+            if let Some(other) = keys.clone().find(|k| k.id != key.id && share_a_secret(k, key)) {
                 let other = &other.name;
                 return Err(format!(
                     "key {name} of {place} has the secret of the stored key {other}; give it its own"
@@ -160,6 +160,11 @@ impl Declared {
             None => Ok(()),
         }
     }
+}
+
+/// Do both keys know one secret, in use or in the time after a rotation?
+fn share_a_secret(one: &KeyRecord, other: &KeyRecord) -> bool {
+    one.hashes().any(|hash| other.hashes().any(|h| h == hash))
 }
 
 fn is_same_way(one: &Reach, other: &Reach) -> bool {
@@ -205,13 +210,10 @@ fn key_record(key: &config::Key, hasher: &KeyHasher) -> Option<KeyRecord> {
     let hash = hasher.hash(secret.as_bytes());
     let expires = key.expires.map(|at| at.as_millisecond());
     Some(KeyRecord {
-        id: KeyId::declared(&key.name),
-        name: key.name.clone(),
         hash,
-        scheme: HashScheme::HmacSha256,
         prefix: display_prefix(secret, &hash),
-        owner: key.owner.clone(),
-        group: key.group.clone(),
+        owner: key.owner.as_deref().map(Into::into),
+        group: key.group.as_deref().map(Into::into),
         endpoints: match &key.endpoints {
             config::Endpoints::Default => key::Endpoints::Default,
             config::Endpoints::All => key::Endpoints::All,
@@ -221,9 +223,7 @@ fn key_record(key: &config::Key, hasher: &KeyHasher) -> Option<KeyRecord> {
             config::Resources::Own => ResourceScope::Own,
             config::Resources::All => ResourceScope::All,
         },
-        limits: KeyLimits {
-            concurrent: key.limits.concurrent,
-        },
+        limits: troupe_core::limit::LimitSet::of_concurrent(key.limits.concurrent),
         rules: ModelRules {
             allow: key.models.clone().unwrap_or_default(),
             deny: Vec::new(),
@@ -233,12 +233,8 @@ fn key_record(key: &config::Key, hasher: &KeyHasher) -> Option<KeyRecord> {
             groups: key.account_groups.clone().unwrap_or_default(),
             tags: key.account_tags.clone().unwrap_or_default(),
         },
-        enabled: true,
         expires_ms: expires.map(|at| u64::try_from(at).unwrap_or_default()),
-        revoked_ms: None,
-        created_ms: 0,
-        updated_ms: 0,
-        version: 0,
+        ..KeyRecord::new(KeyId::declared(&key.name), key.name.clone(), 0)
     })
 }
 

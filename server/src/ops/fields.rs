@@ -3,11 +3,13 @@
 //! Invariant: a field that is wrong is refused with what would be right.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
-use troupe_core::key::{self, KeyLimits};
+use troupe_core::key;
+use troupe_core::limit::{LimitName, LimitRule, LimitSet, Own};
 
 use super::OpError;
 use crate::config::HumanDuration;
@@ -29,11 +31,9 @@ pub(super) fn check_name(what: &str, name: &str) -> Result<(), OpError> {
 }
 
 /// An owner or a group; an empty one is none.
-pub(super) fn label(what: &str, text: Option<String>) -> Result<Option<String>, OpError> {
-    let text = text.filter(|text| !text.is_empty());
-    let fits = |text: &String| text.len() <= LABEL_MAX_BYTES && !text.contains(char::is_control);
-    if text.as_ref().is_none_or(fits) {
-        return Ok(text);
+pub(super) fn label(what: &str, text: &str) -> Result<Option<Arc<str>>, OpError> {
+    if text.len() <= LABEL_MAX_BYTES && !text.contains(char::is_control) {
+        return Ok(Some(text.into()).filter(|_| !text.is_empty()));
     }
     Err(OpError::invalid(format!(
         "the {what} has at most {LABEL_MAX_BYTES} bytes and no control characters"
@@ -54,7 +54,7 @@ fn limit_names() -> impl Iterator<Item = String> {
 }
 
 /// `limits` over `stands`. Of the names only `concurrent` has a meaning in this version.
-pub(super) fn apply_limits(stands: KeyLimits, limits: Limits) -> Result<KeyLimits, OpError> {
+pub(super) fn apply_limits(stands: LimitSet, limits: Limits) -> Result<LimitSet, OpError> {
     let mut result = stands;
     for (name, value) in limits {
         if !limit_names().any(|known| known == name) {
@@ -66,7 +66,13 @@ pub(super) fn apply_limits(stands: KeyLimits, limits: Limits) -> Result<KeyLimit
         if name != "concurrent" {
             return Err(OpError::not_available(format!("the limit `{name}`")));
         }
-        result.concurrent = value.map(|value| concurrent(&value)).transpose()?;
+        match value {
+            Some(value) => {
+                let rule = LimitRule::of(concurrent(&value)?.into());
+                result.all.insert(LimitName::Concurrent, Own::Is(rule));
+            }
+            None => drop(result.all.remove(&LimitName::Concurrent)),
+        }
     }
     Ok(result)
 }
@@ -199,11 +205,9 @@ mod tests {
     fn limits_are_applied_removed_or_explained() {
         let four = Some(Number::from(4));
         let apply = |name: &str, value: Option<Number>| {
-            let stands = KeyLimits {
-                concurrent: Some(9),
-            };
+            let stands = LimitSet::of_concurrent(Some(9));
             apply_limits(stands, [(name.to_owned(), value)].into())
-                .map(|limits| limits.concurrent)
+                .map(|limits| limits.concurrent())
                 .map_err(|error| error.message)
         };
         assert_eq!(apply("concurrent", four.clone()), Ok(Some(4)));

@@ -21,8 +21,8 @@ pub(crate) struct KeyWrite {
     pub free_name: Option<String>,
     /// Does the row hold its name from now on?
     pub live: bool,
-    /// A hash that the row held and gives up.
-    pub free_hash: Option<KeyHash>,
+    /// Hashes that the row held and gives up.
+    pub free_hashes: Vec<KeyHash>,
 }
 
 /// An admitted write of an account.
@@ -34,31 +34,35 @@ pub(crate) struct AccountWrite {
     pub free_name: Option<String>,
 }
 
-/// `old` is the row of that id; `name_of` and `hash_of` are who holds the record's name and hash now.
+/// `old` is the row of that id; `name_of` is who holds the record's name now, `holders` who hold its hashes (see
+/// [`KeyRecord::hashes`]; nobody's are left out).
 pub(crate) fn put_key(
     mut record: KeyRecord,
     expect: Expect,
     old: Option<&KeyRecord>,
     name_of: Option<KeyId>,
-    hash_of: Option<KeyId>,
+    holders: &[KeyId],
 ) -> Result<KeyWrite, StoreError> {
     record.version = next_version("key", expect, old.map(|old| old.version))?;
     let live = record.revoked_ms.is_none();
     if live && name_of.is_some_and(|id| id != record.id) {
         return Err(taken("key", &record.name));
     }
-    if hash_of.is_some_and(|id| id != record.id) {
+    if holders.iter().any(|id| *id != record.id) {
         return Err(StoreError::Conflict("another key has this secret".into()));
     }
     let free_name = old
         .filter(|old| old.revoked_ms.is_none() && !(live && old.name == record.name))
         .map(|old| old.name.clone());
-    let free_hash = old.map(|old| old.hash).filter(|hash| *hash != record.hash);
+    let held = old.into_iter().flat_map(KeyRecord::hashes);
+    let free_hashes = held
+        .filter(|held| record.hashes().all(|hash| hash != *held))
+        .collect();
     Ok(KeyWrite {
         record,
         free_name,
         live,
-        free_hash,
+        free_hashes,
     })
 }
 
@@ -113,13 +117,13 @@ pub(crate) fn session_order(row: &SessionRow) -> (u64, KeyId, u64) {
     (row.until_ms, row.session.key, row.session.session)
 }
 
-pub(crate) fn no_account() -> StoreError {
-    StoreError::Conflict("there is no such account".into())
-}
-
 /// The end is the first moment after the window.
 pub(crate) fn window_ended(row: &QuotaRow, now_ms: u64) -> bool {
     row.end_ms <= now_ms
+}
+
+pub(crate) fn no_account() -> StoreError {
+    StoreError::Conflict("there is no such account".into())
 }
 
 pub(crate) fn other_fact(name: &str) -> StoreError {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use troupe_core::account::TokenRow;
 use troupe_core::event::{DomainEvent, EventKind};
-use troupe_core::key::{Endpoints, KeyLimits, KeyRecord, ResourceScope};
+use troupe_core::key::KeyRecord;
 use troupe_core::port::{Expect, ResourceOwner, SessionRow, Stores};
 use troupe_core::{AccountId, KeyHash, KeyId, SessionKey};
 
@@ -69,24 +69,10 @@ fn key(name: &str) -> KeyRecord {
     let mut hash = [0; 32];
     getrandom::fill(&mut hash).unwrap();
     KeyRecord {
-        id: KeyId::declared(name),
-        name: name.into(),
         hash: KeyHash(hash),
-        scheme: Default::default(),
         prefix: name.into(),
-        owner: Some("x".repeat(some_length())),
-        group: None,
-        endpoints: Endpoints::Default,
-        resources: ResourceScope::Own,
-        limits: KeyLimits::default(),
-        rules: Default::default(),
-        binding: Default::default(),
-        enabled: true,
-        expires_ms: None,
-        revoked_ms: None,
-        created_ms: 0,
-        updated_ms: 0,
-        version: 0,
+        owner: Some("x".repeat(some_length()).into()),
+        ..KeyRecord::new(KeyId::declared(name), name.into(), 0)
     }
 }
 

@@ -122,7 +122,7 @@ impl Key {
         idle_ms: u64,
         now: Now,
     ) -> Self {
-        slots.set_limit(record.limits.concurrent);
+        slots.set_limit(record.limits.concurrent());
         slots.set_waiting(0);
         Self {
             record,
@@ -182,7 +182,7 @@ impl Key {
     }
 
     fn update(&mut self, now: Now, record: Arc<KeyRecord>, turn: &mut Turn<Self>) {
-        self.slots.set_limit(record.limits.concurrent);
+        self.slots.set_limit(record.limits.concurrent());
         self.record = record;
         if let Some(why) = self.record.unusable(now.unix_ms) {
             for (ticket, _) in self.queue.drain(..) {

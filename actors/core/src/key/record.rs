@@ -1,9 +1,15 @@
 //! The stored form of a key.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::priority::Priority;
+use super::secret::{HashScheme, PreviousSecret};
 use crate::account::AccountRecord;
+use crate::cidr::Cidr;
 use crate::id::{KeyHash, KeyId};
+use crate::limit::LimitSet;
 use crate::models::ModelRules;
 use crate::record::TokenUsage;
 
@@ -46,24 +52,6 @@ pub enum ResourceScope {
     All,
 }
 
-/// Limits of one key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyLimits {
-    /// Requests in flight at once; `None` is no limit.
-    pub concurrent: Option<u32>,
-}
-
-/// How a stored hash was made from the secret.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HashScheme {
-    /// Under the gateway's own pepper.
-    #[default]
-    HmacSha256,
-    /// Plain, as another gateway stored it: accepted, and replaced by ours at the first use.
-    Sha256,
-}
-
 /// Which accounts a key may use; empty is all. An account that any of the three names is one of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -101,19 +89,41 @@ pub struct KeyRecord {
     pub scheme: HashScheme,
     /// What people see: `troupe-` and 8 characters, or 8 characters derived from the hash for brought secrets.
     pub prefix: String,
-    pub owner: Option<String>,
-    pub group: Option<String>,
+    /// The secret before the last rotation, where it was given time.
+    #[serde(default)]
+    pub previous: Option<PreviousSecret>,
+    /// The person and the team that it belongs to.
+    pub owner: Option<Arc<str>>,
+    pub group: Option<Arc<str>>,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    #[serde(default)]
+    pub note: Option<String>,
     pub endpoints: Endpoints,
     pub resources: ResourceScope,
-    pub limits: KeyLimits,
+    /// Where its requests may come from; empty is everywhere.
+    #[serde(default)]
+    pub addresses: Vec<Cidr>,
+    /// Its own; defaults and those of other scopes hold as well.
+    #[serde(default)]
+    pub limits: LimitSet,
+    /// Its class where requests wait.
+    #[serde(default)]
+    pub priority: Priority,
     /// Models that it may ask for.
     #[serde(default)]
     pub rules: ModelRules,
     #[serde(default)]
     pub binding: AccountBinding,
     pub enabled: bool,
-    /// Milliseconds since the Unix epoch, as all times here.
+    /// Milliseconds since the Unix epoch, as all times here. Whichever of this and the next comes first ends the key.
     pub expires_ms: Option<u64>,
+    /// So long after the first request that was admitted.
+    #[serde(default)]
+    pub expires_after_first_use_ms: Option<u64>,
+    /// That request's time; kept only where an end counts from it.
+    #[serde(default)]
+    pub first_used_ms: Option<u64>,
     pub revoked_ms: Option<u64>,
     pub created_ms: u64,
     pub updated_ms: u64,
@@ -122,12 +132,60 @@ pub struct KeyRecord {
 }
 
 impl KeyRecord {
+    /// A key that may do what every key may, without a secret.
+    #[must_use]
+    pub fn new(id: KeyId, name: String, created_ms: u64) -> Self {
+        Self {
+            id,
+            name,
+            hash: KeyHash([0; 32]),
+            scheme: HashScheme::default(),
+            prefix: String::new(),
+            previous: None,
+            owner: None,
+            group: None,
+            tags: Vec::new(),
+            note: None,
+            endpoints: Endpoints::default(),
+            resources: ResourceScope::default(),
+            addresses: Vec::new(),
+            limits: LimitSet::default(),
+            priority: Priority::default(),
+            rules: ModelRules::default(),
+            binding: AccountBinding::default(),
+            enabled: true,
+            expires_ms: None,
+            expires_after_first_use_ms: None,
+            first_used_ms: None,
+            revoked_ms: None,
+            created_ms,
+            updated_ms: created_ms,
+            version: 0,
+        }
+    }
+
+    /// When it ends, as far as that is known.
+    #[must_use]
+    pub fn ends_ms(&self) -> Option<u64> {
+        let of_use = self
+            .first_used_ms
+            .zip(self.expires_after_first_use_ms)
+            .map(|(first, after)| first.saturating_add(after));
+        self.expires_ms.into_iter().chain(of_use).min()
+    }
+
+    /// Does its next admitted request decide when it ends?
+    #[must_use]
+    pub fn awaits_first_use(&self) -> bool {
+        self.expires_after_first_use_ms.is_some() && self.first_used_ms.is_none()
+    }
+
     /// Why the key may not be used now, if it may not.
     #[must_use]
     pub fn unusable(&self, unix_ms: u64) -> Option<&'static str> {
         if self.revoked_ms.is_some() {
             Some("revoked")
-        } else if self.expires_ms.is_some_and(|at| at <= unix_ms) {
+        } else if self.ends_ms().is_some_and(|at| at <= unix_ms) {
             Some("expired")
         } else if !self.enabled {
             Some("disabled")
@@ -166,5 +224,59 @@ mod tests {
         assert!(!only.allows_relay("/v1/files2"));
         assert!(!Endpoints::Default.allows_relay("/v1/files"));
         assert!(Endpoints::All.allows_relay("/v1/anything"));
+    }
+
+    #[test]
+    fn the_earlier_end_counts() {
+        for (fixed, after, first, ends, awaits) in [
+            (None, None, None, None, false),
+            (Some(50), None, None, Some(50), false),
+            (None, Some(30), None, None, true),
+            (Some(50), Some(30), None, Some(50), true),
+            (None, Some(30), Some(10), Some(40), false),
+            (Some(50), Some(30), Some(10), Some(40), false),
+            (Some(50), Some(30), Some(25), Some(50), false),
+            (None, None, Some(10), None, false),
+            (None, Some(u64::MAX), Some(10), Some(u64::MAX), false),
+        ] {
+            let key = KeyRecord {
+                expires_ms: fixed,
+                expires_after_first_use_ms: after,
+                first_used_ms: first,
+                ..KeyRecord::new(KeyId::declared("k"), "k".into(), 0)
+            };
+            let case = format!("{fixed:?} {after:?} {first:?}");
+            assert_eq!(
+                (key.ends_ms(), key.awaits_first_use()),
+                (ends, awaits),
+                "{case}"
+            );
+            if let Some(ends) = ends {
+                assert_eq!(key.unusable(ends - 1), None, "{case}");
+                assert_eq!(key.unusable(ends), Some("expired"), "{case}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_of_an_older_version_reads() {
+        let key = KeyRecord::new(KeyId::declared("k"), "k".into(), 7);
+        let mut row = serde_json::to_value(&key).unwrap();
+        let fields = row.as_object_mut().unwrap();
+        for new in [
+            "scheme",
+            "previous",
+            "tags",
+            "note",
+            "addresses",
+            "priority",
+            "rules",
+            "binding",
+            "expires_after_first_use_ms",
+            "first_used_ms",
+        ] {
+            assert!(fields.remove(new).is_some(), "{new}");
+        }
+        assert_eq!(serde_json::from_value::<KeyRecord>(row).unwrap(), key);
     }
 }

@@ -73,6 +73,25 @@ impl From<LimitSet> for Written {
 }
 
 impl LimitSet {
+    /// With no more than so many requests at once.
+    #[must_use]
+    pub fn of_concurrent(limit: Option<u32>) -> Self {
+        let rule = limit.map(|limit| Own::Is(LimitRule::of(limit.into())));
+        Self {
+            all: rule.map(|rule| (LimitName::Concurrent, rule)).into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// How many requests at once, whatever the model.
+    #[must_use]
+    pub fn concurrent(&self) -> Option<u32> {
+        match self.all.get(&LimitName::Concurrent)? {
+            Own::Is(rule) => u32::try_from(rule.value).ok(),
+            Own::None => None,
+        }
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty() && self.models.is_empty()

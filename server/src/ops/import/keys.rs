@@ -7,7 +7,7 @@ use troupe_core::port::Expect;
 use troupe_core::{KeyHash, KeyId};
 use troupe_storage::crypt::{display_prefix, plain_hash};
 
-use super::super::keys::{KeyRights, blank, check_secret};
+use super::super::keys::{KeyRights, check_secret};
 use super::super::secret_json::SecretText;
 use super::super::{ErrorCode, OpError, Operations, fields, now_ms};
 use super::{ImportKey, ImportOutcome, Imported, ImportedItem, What, free_name, told};
@@ -51,7 +51,7 @@ async fn run(
         notes.push(format!("the name {} is taken here", item.name));
     }
     let now_ms = now_ms();
-    let mut record = blank(id, name.clone(), now_ms);
+    let mut record = KeyRecord::new(id, name.clone(), now_ms);
     hash(ops, &mut record, &item)?;
     let everywhere = || keys.iter().chain(&declared.keys);
     if let Some(other) = everywhere().find(|key| is_same(ops, key, &record, &item)) {

@@ -3,10 +3,9 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use troupe_core::event::EventKind;
-use troupe_core::key::{AccountBinding, HashScheme, KeyLimits, KeyRecord};
-use troupe_core::models::ModelRules;
+use troupe_core::key::KeyRecord;
 use troupe_core::port::Expect;
-use troupe_core::{KeyHash, KeyId};
+use troupe_core::KeyId;
 
 use super::super::{ErrorCode, OpError, Operation, Operations, fields, now_ms, secret_json};
 use super::{KeyInfo, KeyRights};
@@ -41,7 +40,7 @@ impl Operation for CreateKey {
     async fn run(self, ops: &Operations) -> Result<KeyWithSecret, OpError> {
         fields::check_name("a key", &self.name)?;
         let now_ms = now_ms();
-        let mut record = blank(KeyId(uuid::Uuid::now_v7()), self.name, now_ms);
+        let mut record = KeyRecord::new(KeyId(uuid::Uuid::now_v7()), self.name, now_ms);
         self.rights.apply(&mut record, now_ms)?;
         let _changing = ops.change().await;
         ops.check_free(&record.name).await?;
@@ -53,30 +52,6 @@ impl Operation for CreateKey {
             key: KeyInfo::new(&stored, false, now_ms),
             secret,
         })
-    }
-}
-
-/// A key without rights of its own and without a secret.
-pub(in super::super) fn blank(id: KeyId, name: String, now_ms: u64) -> KeyRecord {
-    KeyRecord {
-        id,
-        name,
-        hash: KeyHash([0; 32]),
-        scheme: HashScheme::default(),
-        prefix: String::new(),
-        owner: None,
-        group: None,
-        endpoints: Default::default(),
-        resources: Default::default(),
-        limits: KeyLimits::default(),
-        rules: ModelRules::default(),
-        binding: AccountBinding::default(),
-        enabled: true,
-        expires_ms: None,
-        revoked_ms: None,
-        created_ms: now_ms,
-        updated_ms: now_ms,
-        version: 0,
     }
 }
 

@@ -1,5 +1,7 @@
 //! A key as people and programs see it: everything but the secret and its hash.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use troupe_core::KeyId;
@@ -18,8 +20,8 @@ pub struct KeyInfo {
     pub state: String,
     /// It belongs to the configuration file.
     pub declared: bool,
-    pub owner: Option<String>,
-    pub group: Option<String>,
+    pub owner: Option<Arc<str>>,
+    pub group: Option<Arc<str>>,
     pub endpoints: Endpoints,
     pub resources: ResourceScope,
     pub limits: KeyLimitsInfo,
@@ -65,7 +67,7 @@ impl KeyInfo {
             endpoints: Endpoints::from(&record.endpoints),
             resources: record.resources,
             limits: KeyLimitsInfo {
-                concurrent: record.limits.concurrent,
+                concurrent: record.limits.concurrent(),
             },
             accounts: record.binding.accounts.clone(),
             account_groups: record.binding.groups.clone(),

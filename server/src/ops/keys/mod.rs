@@ -21,7 +21,6 @@ use troupe_core::key::{HashScheme, KeyRecord};
 use troupe_core::port::{Expect, StoreError};
 use troupe_storage::crypt::{check_brought, check_generated, display_prefix, generate_secret};
 
-pub(super) use self::create::blank;
 pub use self::create::{CreateKey, KeyWithSecret};
 pub use self::info::{KeyInfo, KeyLimitsInfo, KeyUsage};
 pub use self::list::{KeyList, ListKeys};

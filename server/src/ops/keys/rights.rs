@@ -28,17 +28,17 @@ pub struct KeyRights {
 
 impl KeyRights {
     pub(in super::super) fn apply(&self, key: &mut KeyRecord, now_ms: u64) -> Result<(), OpError> {
-        if self.owner.is_some() {
-            key.owner = fields::label("owner", self.owner.clone())?;
+        if let Some(owner) = &self.owner {
+            key.owner = fields::label("owner", owner)?;
         }
-        if self.group.is_some() {
-            key.group = fields::label("group", self.group.clone())?;
+        if let Some(group) = &self.group {
+            key.group = fields::label("group", group)?;
         }
         if let Some(endpoints) = self.endpoints.clone() {
             key.endpoints = endpoints.try_into()?;
         }
         key.resources = self.resources.unwrap_or(key.resources);
-        key.limits = fields::apply_limits(key.limits, self.limits.clone())?;
+        key.limits = fields::apply_limits(key.limits.clone(), self.limits.clone())?;
         if let Some(expires) = &self.expires {
             key.expires_ms = fields::expiry(expires, now_ms)?;
         }

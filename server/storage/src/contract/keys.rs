@@ -1,6 +1,6 @@
 //! The contract of `KeyStore`.
 
-use troupe_core::key::{KeyRecord, KeyTotals};
+use troupe_core::key::{HashScheme, KeyRecord, KeyTotals, StoredSecret};
 use troupe_core::port::{Expect, StoreError, Stores};
 use troupe_core::{KeyHash, KeyId};
 
@@ -139,6 +139,51 @@ pub(super) async fn rotation_frees_the_old_hash(stores: &Stores) {
     .unwrap();
     assert!(is_conflict(put(stores, &key("b", 2), Expect::Absent).await));
     create(stores, "b", 1).await;
+}
+
+pub(super) async fn both_secrets_of_a_rotated_key_are_taken(stores: &Stores) {
+    let rotated = |key: &KeyRecord, hash: u8, grace: bool| {
+        let (scheme, prefix) = (HashScheme::HmacSha256, format!("troupe-{hash}"));
+        let new = StoredSecret {
+            hash: KeyHash([hash; 32]),
+            scheme,
+            prefix,
+        };
+        let mut key = key.clone();
+        key.rotate(new, grace.then_some(u64::MAX));
+        key
+    };
+    let a = create(stores, "a", 1).await;
+    let a = put(stores, &rotated(&a, 2, true), Expect::Version(1))
+        .await
+        .unwrap();
+    assert_eq!(stores.keys.list().await.unwrap(), [a.clone()]);
+    for hash in [1, 2] {
+        let refusal = put(stores, &key("b", hash), Expect::Absent).await;
+        assert!(is_conflict(refusal), "{hash}");
+    }
+    let b = create(stores, "b", 9).await;
+    let stolen = rotated(&rotated(&b, 1, false), 8, true);
+    assert!(is_conflict(put(stores, &stolen, Expect::Version(1)).await));
+    // The oldest of three is free, and the key may take its own old secret again.
+    let a = put(stores, &rotated(&a, 3, true), Expect::Version(2))
+        .await
+        .unwrap();
+    create(stores, "c", 1).await;
+    let a = put(stores, &rotated(&a, 2, true), Expect::Version(3))
+        .await
+        .unwrap();
+    assert!(is_conflict(put(stores, &key("d", 3), Expect::Absent).await));
+    let a = revoke(stores, &a).await;
+    for hash in [2, 3] {
+        let refusal = put(stores, &key("d", hash), Expect::Absent).await;
+        assert!(is_conflict(refusal), "{hash} of a revoked key");
+    }
+    put(stores, &rotated(&a, 4, false), Expect::Version(5))
+        .await
+        .unwrap();
+    create(stores, "d", 2).await;
+    create(stores, "e", 3).await;
 }
 
 pub(super) async fn totals_start_at_zero_and_are_replaced(stores: &Stores) {

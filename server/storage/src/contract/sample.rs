@@ -9,7 +9,7 @@ use troupe_core::account::{
 };
 use troupe_core::event::{DomainEvent, EventKind};
 use troupe_core::key::{
-    AccountBinding, Endpoints, HashScheme, KeyLimits, KeyRecord, KeyTotals, ResourceScope,
+    AccountBinding, Endpoints, HashScheme, KeyRecord, KeyTotals, Priority, ResourceScope,
 };
 use troupe_core::models::{ModelRules, Pattern};
 use troupe_core::port::{ResourceOwner, SessionRow};
@@ -144,11 +144,17 @@ pub(crate) fn key(name: &str, hash: u8) -> KeyRecord {
         prefix: "troupe-abc12345".into(),
         owner: Some("ann".into()),
         group: None,
+        tags: vec!["ü".into()],
+        note: Some("for \"builds\"".into()),
+        previous: None,
+        addresses: vec![
+            "10.0.0.0/8".parse().unwrap(),
+            "2001:db8::7".parse().unwrap(),
+        ],
+        priority: Priority::High,
         endpoints: Endpoints::Only(vec!["/v1/files".into()]),
         resources: ResourceScope::All,
-        limits: KeyLimits {
-            concurrent: Some(2),
-        },
+        limits: troupe_core::limit::LimitSet::of_concurrent(Some(2)),
         rules: rules(),
         binding: AccountBinding {
             accounts: vec!["a".into()],
@@ -157,6 +163,8 @@ pub(crate) fn key(name: &str, hash: u8) -> KeyRecord {
         },
         enabled: true,
         expires_ms: Some(8),
+        expires_after_first_use_ms: Some(u64::MAX),
+        first_used_ms: Some(9),
         revoked_ms: None,
         created_ms: 1,
         updated_ms: 2,
@@ -171,6 +179,7 @@ pub(crate) fn totals(requests: u64) -> KeyTotals {
         cache_read: 3,
         cache_write_5m: 4,
         cache_write_1h: u64::MAX,
+        web_searches: 6,
     };
     KeyTotals {
         requests,

@@ -1,4 +1,4 @@
-//! Keys in memory. Invariant: `key_names` holds the names of live rows, `key_hashes` the hashes of all rows.
+//! Keys in memory. Invariant: `key_names` holds the names of live rows, `key_hashes` every hash of all rows.
 
 use troupe_core::KeyId;
 use troupe_core::event::DomainEvent;
@@ -27,19 +27,24 @@ impl KeyStore for Memory {
             self.with(|state| {
                 let old = state.keys.get(&record.id);
                 let name_of = state.key_names.get(&record.name).copied();
-                let hash_of = state.key_hashes.get(&record.hash).copied();
-                let write = rules::put_key(record, expect, old, name_of, hash_of)?;
+                let held = record.hashes();
+                let holders: Vec<_> = held
+                    .filter_map(|hash| state.key_hashes.get(&hash).copied())
+                    .collect();
+                let write = rules::put_key(record, expect, old, name_of, &holders)?;
                 if let Some(name) = write.free_name {
                     state.key_names.remove(&name);
                 }
-                if let Some(hash) = write.free_hash {
+                for hash in write.free_hashes {
                     state.key_hashes.remove(&hash);
                 }
                 let record = write.record;
                 if write.live {
                     state.key_names.insert(record.name.clone(), record.id);
                 }
-                state.key_hashes.insert(record.hash, record.id);
+                for hash in record.hashes() {
+                    state.key_hashes.insert(hash, record.id);
+                }
                 state.keys.insert(record.id, record.clone());
                 state.push_event(event);
                 Ok(record)

@@ -1,4 +1,4 @@
-//! Keys on sled. Invariant: `key_names` holds the names of live rows, `key_hashes` the hashes of all rows.
+//! Keys on sled. Invariant: `key_names` holds the names of live rows, `key_hashes` every hash of all rows.
 
 use ::sled::Transactional;
 use troupe_core::KeyId;
@@ -62,25 +62,30 @@ fn put(
     outcome(all.transaction(|(keys, names, hashes, meta, outbox)| {
         let old: Option<KeyRecord> = row(keys, ROW, record.id.0)?;
         let name_of = holder(names, record.name.as_bytes())?.map(KeyId);
-        let hash_of = holder(hashes, &record.hash.0)?.map(KeyId);
+        let mut holders = Vec::new();
+        for hash in record.hashes() {
+            holders.extend(holder(hashes, &hash.0)?.map(KeyId));
+        }
         let write = abort(rules::put_key(
             record.clone(),
             expect,
             old.as_ref(),
             name_of,
-            hash_of,
+            &holders,
         ))?;
         if let Some(name) = &write.free_name {
             names.remove(name.as_bytes())?;
         }
-        if let Some(hash) = &write.free_hash {
+        for hash in &write.free_hashes {
             hashes.remove(&hash.0)?;
         }
         let id = write.record.id.0;
         if write.live {
             names.insert(write.record.name.as_bytes(), id.as_bytes())?;
         }
-        hashes.insert(&write.record.hash.0, id.as_bytes())?;
+        for hash in write.record.hashes() {
+            hashes.insert(&hash.0, id.as_bytes())?;
+        }
         put_row(keys, id, &write.record)?;
         push_events(meta, outbox, [event])?;
         Ok(write.record)

@@ -1,29 +1,14 @@
 use super::*;
-use crate::id::{KeyHash, KeyId};
-use crate::key::{AccountBinding, Endpoints, HashScheme, KeyLimits, ResourceScope};
-use crate::models::ModelRules;
+use crate::id::KeyId;
+use crate::limit::LimitSet;
 use uuid::Uuid;
 
 fn record(concurrent: Option<u32>) -> KeyRecord {
     KeyRecord {
-        id: KeyId(Uuid::nil()),
-        name: "ci".into(),
-        hash: KeyHash([0; 32]),
-        scheme: HashScheme::default(),
         prefix: "troupe-abcdefgh".into(),
-        owner: None,
-        group: None,
-        endpoints: Endpoints::Default,
-        resources: ResourceScope::Own,
-        limits: KeyLimits { concurrent },
-        rules: ModelRules::default(),
-        binding: AccountBinding::default(),
-        enabled: true,
-        expires_ms: None,
-        revoked_ms: None,
-        created_ms: 0,
-        updated_ms: 0,
+        limits: LimitSet::of_concurrent(concurrent),
         version: 1,
+        ..KeyRecord::new(KeyId(Uuid::nil()), "ci".into(), 0)
     }
 }
 
