@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::lane::LaneState;
 use super::stats::AccountStats;
 use crate::id::AccountId;
+use crate::limit::LimitSet;
 use crate::models::ModelRules;
 use crate::schedule::Schedule;
 
@@ -172,6 +173,9 @@ pub struct AccountRecord {
     pub models: BTreeMap<String, String>,
     /// Requests in flight at once; `None` is no limit.
     pub concurrent: Option<u32>,
+    /// What may be used of it; the upstream's own limits are another thing.
+    #[serde(default, skip_serializing_if = "LimitSet::is_empty")]
+    pub limits: LimitSet,
     pub enabled: bool,
     #[serde(default)]
     pub preferred_auth: PreferredAuth,
@@ -252,6 +256,7 @@ impl AccountRecord {
             headers: BTreeMap::new(),
             models: BTreeMap::new(),
             concurrent: None,
+            limits: LimitSet::default(),
             enabled: true,
             preferred_auth: PreferredAuth::default(),
             oauth: None,

@@ -78,7 +78,10 @@ impl LimitSet {
     pub fn of_concurrent(limit: Option<u32>) -> Self {
         let rule = limit.map(|limit| Own::Is(LimitRule::of(limit.into())));
         Self {
-            all: rule.map(|rule| (LimitName::Concurrent, rule)).into_iter().collect(),
+            all: rule
+                .map(|rule| (LimitName::Concurrent, rule))
+                .into_iter()
+                .collect(),
             ..Self::default()
         }
     }
