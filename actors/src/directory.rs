@@ -21,7 +21,7 @@ use dashmap::DashMap;
 use troupe_core::account::AccountAsk;
 use troupe_core::key::KeyAsk;
 use troupe_core::port::{Prober, Stores, TokenKeeper};
-use troupe_core::recorder::{Recorder, RecorderAsk};
+use troupe_core::recorder::{Recorder, RecorderAsk, RecorderView, Retention};
 use troupe_core::{KeyHash, KeyId, SessionKey};
 
 use crate::account::AccountSet;
@@ -47,6 +47,7 @@ pub struct DirectoryConfig {
     pub max_affinities: u64,
     pub affinity_ttl: Duration,
     pub log_retention: Duration,
+    pub usage_retention: Duration,
 }
 
 impl Default for DirectoryConfig {
@@ -59,6 +60,7 @@ impl Default for DirectoryConfig {
             max_affinities: 100_000,
             affinity_ttl: Duration::from_secs(3_600),
             log_retention: Duration::from_secs(30 * 86_400),
+            usage_retention: Duration::from_secs(400 * 86_400),
         }
     }
 }
@@ -95,7 +97,7 @@ pub struct Directory {
     stores: Stores,
     outside: Outside,
     config: DirectoryConfig,
-    keys: ArcSwap<KeyMap>,
+    keys: Arc<ArcSwap<KeyMap>>,
     accounts: ArcSwap<AccountSet>,
     /// Requests that wait for a slot of any account.
     waiting: Arc<Waiting>,
@@ -128,7 +130,8 @@ impl Directory {
         outside: Outside,
         config: DirectoryConfig,
     ) -> Arc<Self> {
-        let recorder = start_recorder(&tree, &stores, config);
+        let keys: Arc<ArcSwap<KeyMap>> = Arc::default();
+        let recorder = start_recorder(&tree, &stores, config, Arc::clone(&keys));
         let affinities = Affinities::start(
             Arc::clone(&stores.sessions),
             &tree.io,
@@ -141,7 +144,7 @@ impl Directory {
             stores,
             outside,
             config,
-            keys: ArcSwap::default(),
+            keys,
             accounts: ArcSwap::default(),
             waiting: Arc::default(),
             sessions: DashMap::new(),
@@ -221,22 +224,34 @@ impl Directory {
     }
 }
 
-fn start_recorder(tree: &Tree, stores: &Stores, config: DirectoryConfig) -> ActiveRecorder {
-    let view = Arc::new(ArcSwap::from_pointee(
-        troupe_core::recorder::RecorderView::default(),
-    ));
+fn start_recorder(
+    tree: &Tree,
+    stores: &Stores,
+    config: DirectoryConfig,
+    keys: Arc<ArcSwap<KeyMap>>,
+) -> ActiveRecorder {
+    let view = Arc::new(ArcSwap::from_pointee(RecorderView::default()));
     let (published, clock) = (Arc::clone(&view), tree.clock);
     let stats = Arc::clone(&tree.stats);
-    let retention_ms = u64::try_from(config.log_retention.as_millis()).unwrap_or(u64::MAX);
+    let ms = |kept: Duration| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
+    let retention = Retention {
+        log_ms: ms(config.log_retention),
+        usage_ms: ms(config.usage_retention),
+    };
     let handle = spawn(
         tree,
         Room::Bulk,
         Seed {
             name: "recorder",
-            build: Box::new(move || Recorder::new(retention_ms, clock.now())),
+            build: Box::new(move || Recorder::new(retention, clock.now())),
             publish: Box::new(move |v| published.store(Arc::new(v))),
             effects: Arc::new(RecorderEffects {
-                store: Arc::clone(&stores.log),
+                log: Arc::clone(&stores.log),
+                usage: Arc::clone(&stores.usage),
+                key_names: Arc::new(move |id| {
+                    let entry = Arc::clone(keys.load().by_id.get(&id)?);
+                    Some(entry.record().name.as_str().into())
+                }),
             }),
             on_gone: Box::new(move |how| {
                 if how == Gone::Quarantined {

@@ -18,6 +18,7 @@ use crate::id::{AccountId, KeyId, LimitId, RequestId, SessionKey};
 use crate::key::{KeyRecord, KeyTotals};
 use crate::log::{LogPage, LogQuery};
 use crate::record::RequestRecord;
+use crate::usage::{UsageBatch, UsageQuery, UsageRow};
 
 /// A store's answer; boxed, because the backend is chosen at run time and no port is on the request path.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -116,7 +117,6 @@ pub trait KeyStore: Send + Sync {
     fn save_totals(&self, id: KeyId, totals: KeyTotals) -> PortFuture<'_, ()>;
 }
 
-/// Whose an upstream resource (file, batch, container …) is.
 /// What a limit has charged in one of its windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct QuotaRow {
@@ -158,6 +158,7 @@ pub trait Counter: Send + Sync {
     fn value(&self) -> &AtomicU64;
 }
 
+/// Whose an upstream resource (file, batch, container …) is.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ResourceOwner {
     pub resource: String,
@@ -201,6 +202,17 @@ pub trait LogStore: Send + Sync {
     fn tail(&self, query: LogQuery) -> PortFuture<'_, LogPage>;
 }
 
+/// Who spent what, by day.
+pub trait UsageStore: Send + Sync {
+    /// Adds a batch to what is there, in one transaction. A batch whose number is that of the batch before is there
+    /// already, and is not counted again: whoever does not know whether one was written tells it again before the next.
+    fn add(&self, batch: UsageBatch) -> PortFuture<'_, ()>;
+    /// Sums of the rows that match, as [`crate::usage::UsageGroups`] makes them.
+    fn query(&self, query: UsageQuery) -> PortFuture<'_, Vec<UsageRow>>;
+    /// Drops days before `before_day` (days since the Unix epoch); returns how many rows went.
+    fn prune(&self, before_day: u32) -> PortFuture<'_, usize>;
+}
+
 /// Every port of one backend.
 #[derive(Clone)]
 pub struct Stores {
@@ -208,9 +220,12 @@ pub struct Stores {
     pub keys: Arc<dyn KeyStore>,
     pub resources: Arc<dyn ResourceStore>,
     pub sessions: Arc<dyn SessionStore>,
+    pub quotas: Arc<dyn QuotaStore>,
+    pub cells: Arc<dyn CellRows>,
     pub meta: Arc<dyn MetaStore>,
     pub events: Arc<dyn EventStore>,
     pub log: Arc<dyn LogStore>,
+    pub usage: Arc<dyn UsageStore>,
 }
 
 impl std::fmt::Debug for Stores {
@@ -220,8 +235,6 @@ impl std::fmt::Debug for Stores {
 }
 
 /// Asks an upstream whether an account's credential works.
-    pub quotas: Arc<dyn QuotaStore>,
-    pub cells: Arc<dyn CellRows>,
 pub trait Prober: Send + Sync {
     /// Never an error: what cannot be found out is [`Probe::Inconclusive`].
     fn probe(

@@ -1,20 +1,38 @@
-//! The recorder: collects rows of the request log and hands them to the store in batches.
+//! The recorder: collects rows of the request log and hands them to the store in batches, and with them what they add to
+//! usage.
 //!
-//! Invariant: one write at a time; at most [`MAX_ROWS`] rows are held, the oldest go first and are counted.
+//! ```text
+//! rows ─┬─▶ held rows (the oldest go when there are too many) ─▶ log
+//!       └─▶ fold ─▶ batch ─▶ usage: told again under its number until the store has it
+//! ```
+//! Invariant: one write at a time; at most [`MAX_ROWS`] rows are held, the oldest go first and are counted. A row is counted
+//! in usage when it comes, so also one that is dropped from the log; a batch of usage is never given up, and never told
+//! after a later one.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::machine::{Input, Machine, Ticket, Turn};
 use crate::record::RequestRecord;
 use crate::time::Now;
+use crate::usage::{UsageBatch, UsageFold, day_of};
 
 /// Rows held while the store is slow.
 pub const MAX_ROWS: usize = 20_000;
 /// Rows that make a batch at once, and how long fewer may wait.
 const BATCH: usize = 500;
 const FLUSH_AFTER_MS: u64 = 200;
-/// How often old segments are dropped.
+/// How often what is old is dropped.
 const RETAIN_EVERY_MS: u64 = 3_600_000;
+/// A store that did not take a batch of usage is tried again after this.
+const USAGE_AGAIN_MS: u64 = 2_000;
+
+/// How long rows of the log and days of usage are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    pub log_ms: u64,
+    pub usage_ms: u64,
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecorderView {
@@ -25,7 +43,7 @@ pub struct RecorderView {
 
 #[derive(Clone, Copy, Debug)]
 pub enum RecorderAsk {
-    /// Answered when every row told before is written (or given up).
+    /// Answered when every row told before is written (or given up), and its usage is, if the store takes it.
     Flush,
 }
 
@@ -36,14 +54,40 @@ pub enum RecorderTell {
 
 #[derive(Debug)]
 pub enum RecorderEffect {
-    Append(Vec<RequestRecord>),
-    Retain { oldest_ms: u64 },
+    /// The rows first, then the usage.
+    Write {
+        rows: Vec<RequestRecord>,
+        usage: Option<Arc<UsageBatch>>,
+    },
+    Retain {
+        oldest_ms: u64,
+        usage_from_day: u32,
+    },
+    /// Which models were used since that day?
+    Recall {
+        from_day: u32,
+    },
+}
+
+/// How the usage of a write fared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// There was none to write.
+    Nothing,
+    Written,
+    /// It may be there or not: it is told again.
+    Unknown,
 }
 
 #[derive(Debug)]
 pub enum RecorderDone {
-    Appended { rows: usize, ok: bool },
+    Written {
+        rows: usize,
+        logged: bool,
+        counted: Counted,
+    },
     Retained,
+    Recalled(Vec<Arc<str>>),
 }
 
 /// The recorder actor's core.
@@ -55,12 +99,21 @@ pub struct Recorder {
     flushing: Vec<Ticket>,
     flush_at_ms: Option<u64>,
     retain_at_ms: u64,
-    retention_ms: u64,
+    retention: Retention,
+    recalled: bool,
+    usage: UsageFold,
+    /// A batch that the store may not have.
+    unsettled: Option<Arc<UsageBatch>>,
+    last_batch: u64,
+    /// Not before: the store did not take the last one.
+    usage_at_ms: u64,
+    /// Since the last flush was asked for, the store did not take usage.
+    gave_up: bool,
 }
 
 impl Recorder {
     #[must_use]
-    pub fn new(retention_ms: u64, now: Now) -> Self {
+    pub fn new(retention: Retention, now: Now) -> Self {
         Self {
             rows: VecDeque::new(),
             view: RecorderView::default(),
@@ -68,11 +121,18 @@ impl Recorder {
             flushing: Vec::new(),
             flush_at_ms: None,
             retain_at_ms: now.mono_ms,
-            retention_ms,
+            retention,
+            recalled: false,
+            usage: UsageFold::default(),
+            unsettled: None,
+            last_batch: 0,
+            usage_at_ms: now.mono_ms,
+            gave_up: false,
         }
     }
 
     fn take(&mut self, now: Now, rows: Vec<RequestRecord>, turn: &mut Turn<Self>) {
+        rows.iter().for_each(|row| self.usage.add(row));
         self.rows.extend(rows);
         let excess = self.rows.len().saturating_sub(MAX_ROWS);
         if excess > 0 {
@@ -83,23 +143,74 @@ impl Recorder {
         self.flush_at_ms.get_or_insert(now.mono_ms + FLUSH_AFTER_MS);
     }
 
-    fn write(&mut self, now: Now, turn: &mut Turn<Self>) {
-        let due = self.rows.len() >= BATCH
+    fn written(&mut self, now: Now, counted: Counted) {
+        self.writing = false;
+        match counted {
+            Counted::Nothing => {}
+            Counted::Written => self.unsettled = None,
+            Counted::Unknown => {
+                self.gave_up = true;
+                self.usage_at_ms = now.mono_ms + USAGE_AGAIN_MS;
+            }
+        }
+    }
+
+    fn is_due(&self, now: Now) -> bool {
+        self.rows.len() >= BATCH
             || !self.flushing.is_empty()
-            || self.flush_at_ms.is_some_and(|at| at <= now.mono_ms);
-        if self.writing {
-            return;
-        }
-        if due && !self.rows.is_empty() {
-            self.writing = true;
-            let count = self.rows.len().min(4 * BATCH);
-            turn.effect(RecorderEffect::Append(self.rows.drain(..count).collect()));
-        }
-        self.flush_at_ms = (!self.rows.is_empty()).then_some(now.mono_ms + FLUSH_AFTER_MS);
-        if !self.writing {
+            || self.flush_at_ms.is_some_and(|at| at <= now.mono_ms)
+    }
+
+    fn write(&mut self, now: Now, turn: &mut Turn<Self>) {
+        let usage = self.next_usage(now);
+        if self.rows.is_empty() && usage.is_none() {
             for ticket in self.flushing.drain(..) {
                 turn.reply(ticket, ());
             }
+        } else {
+            self.writing = true;
+            let count = self.rows.len().min(4 * BATCH);
+            let rows = self.rows.drain(..count).collect();
+            turn.effect(RecorderEffect::Write { rows, usage });
+        }
+        self.flush_at_ms = if !self.rows.is_empty() {
+            Some(now.mono_ms + FLUSH_AFTER_MS)
+        } else if self.unsettled.is_some() || !self.usage.is_empty() {
+            Some(self.usage_at_ms.max(now.mono_ms + FLUSH_AFTER_MS))
+        } else {
+            None
+        };
+    }
+
+    fn next_usage(&mut self, now: Now) -> Option<Arc<UsageBatch>> {
+        let asked = !self.flushing.is_empty() && !self.gave_up;
+        if !asked && now.mono_ms < self.usage_at_ms {
+            return None;
+        }
+        if self.unsettled.is_none() && !self.usage.is_empty() {
+            // Never one that an earlier process gave: it was before now.
+            self.last_batch = now.unix_ms.max(self.last_batch + 1);
+            self.unsettled = Some(Arc::new(UsageBatch {
+                number: self.last_batch,
+                rows: self.usage.take(),
+            }));
+        }
+        self.unsettled.clone()
+    }
+
+    fn keep_house(&mut self, now: Now, turn: &mut Turn<Self>) {
+        if self.retain_at_ms > now.mono_ms {
+            return;
+        }
+        self.retain_at_ms = now.mono_ms + RETAIN_EVERY_MS;
+        let oldest_ms = |kept_ms| now.unix_ms.saturating_sub(kept_ms);
+        turn.effect(RecorderEffect::Retain {
+            oldest_ms: oldest_ms(self.retention.log_ms),
+            usage_from_day: day_of(oldest_ms(self.retention.usage_ms)),
+        });
+        if !std::mem::replace(&mut self.recalled, true) {
+            let from_day = day_of(now.unix_ms).saturating_sub(1);
+            turn.effect(RecorderEffect::Recall { from_day });
         }
     }
 }
@@ -114,29 +225,28 @@ impl Machine for Recorder {
 
     fn handle(&mut self, now: Now, input: Input<Self>, turn: &mut Turn<Self>) {
         match input {
-            Input::Ask(ticket, RecorderAsk::Flush) => self.flushing.push(ticket),
+            Input::Ask(ticket, RecorderAsk::Flush) => {
+                self.flushing.push(ticket);
+                self.gave_up = false;
+            }
             Input::Tell(RecorderTell::Rows(rows)) => self.take(now, rows, turn),
-            Input::Done(RecorderDone::Appended { rows, ok }) => {
-                self.writing = false;
-                if !ok {
+            Input::Done(RecorderDone::Written {
+                rows,
+                logged,
+                counted,
+            }) => {
+                self.written(now, counted);
+                if !logged {
                     self.view.dropped += rows as u64;
                 }
                 turn.publish();
             }
+            Input::Done(RecorderDone::Recalled(models)) => self.usage.know(models),
             Input::Left(ticket) => self.flushing.retain(|&waiting| waiting != ticket),
             Input::Done(RecorderDone::Retained) | Input::Wake => {}
         }
-        if self.retain_at_ms <= now.mono_ms {
-            self.retain_at_ms = now.mono_ms + RETAIN_EVERY_MS;
-            turn.effect(RecorderEffect::Retain {
-                oldest_ms: now.unix_ms.saturating_sub(self.retention_ms),
-            });
-        }
-        // A flush waits for a flush time only when a write is under way.
-        if self.flush_at_ms.is_none_or(|at| at <= now.mono_ms)
-            || self.rows.len() >= BATCH
-            || !self.flushing.is_empty()
-        {
+        self.keep_house(now, turn);
+        if !self.writing && self.is_due(now) {
             self.write(now, turn);
         }
         self.view.held = self.rows.len();

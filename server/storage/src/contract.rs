@@ -9,10 +9,12 @@ mod log;
 pub(crate) mod sample;
 mod sessions;
 mod tokens;
+pub(crate) mod usage;
 
 use std::path::Path;
 
 use troupe_core::port::{Expect, StoreError};
+use troupe_core::usage::UsageQuery;
 
 use crate::Backend;
 
@@ -88,6 +90,12 @@ contract!(
     log::the_last_rows_are_told_in_order,
     log::only_rows_that_match_are_told,
     log::a_reader_reads_on_where_it_was,
+    usage::usage_is_added_up,
+    usage::a_batch_is_counted_once,
+    usage::usage_is_asked_for_by_each_dimension,
+    usage::only_usage_that_matches_is_told,
+    usage::a_day_of_usage_is_bounded_and_loses_nothing,
+    usage::old_usage_goes,
 );
 
 #[tokio::test]
@@ -124,6 +132,13 @@ async fn sled_keeps_everything_over_a_restart() {
         .put_if_absent("pepper", vec![0, 255])
         .await
         .unwrap();
+    let usage = usage::batch_of(7, 0..2);
+    stores.usage.add(usage.clone()).await.unwrap();
+    let by_key = UsageQuery {
+        to_day: 7,
+        ..UsageQuery::default()
+    };
+    let used = stores.usage.query(by_key.clone()).await.unwrap();
     let events = stores.events.after(0, 10).await.unwrap();
     assert!(format!("{backend:?}").len() < 200, "{backend:?}");
     backend.close().await.unwrap();
@@ -145,6 +160,8 @@ async fn sled_keeps_everything_over_a_restart() {
     );
     assert_eq!(stores.meta.get("pepper").await.unwrap(), Some(vec![0, 255]));
     assert_eq!(stores.events.after(0, 10).await.unwrap(), events);
+    stores.usage.add(usage).await.unwrap();
+    assert_eq!(stores.usage.query(by_key).await.unwrap(), used, "told again");
     let next = keys::create(stores, "next", 2).await;
     let last = stores.events.after(events.len() as u64, 10).await.unwrap();
     assert_eq!(last, [(events.len() as u64 + 1, sample::key_event(&next))]);

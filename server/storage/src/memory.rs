@@ -9,6 +9,7 @@ mod facts;
 mod keys;
 mod quotas;
 mod sessions;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ use troupe_core::event::DomainEvent;
 use troupe_core::key::{KeyRecord, KeyTotals};
 use troupe_core::port::{QuotaRow, ResourceOwner, SessionRow, Stores};
 use troupe_core::record::RequestRecord;
+use troupe_core::usage::{UsageKey, UsageRow};
 use troupe_core::{AccountId, KeyHash, KeyId, LimitId, SessionKey};
 
 use crate::rules::EVENTS_KEPT;
@@ -28,6 +30,8 @@ const LOG_ROWS: usize = 100_000;
 const RESOURCES: usize = 100_000;
 /// Sessions that are remembered; the soonest to end goes first.
 const SESSIONS: usize = 100_000;
+/// Rows of usage.
+const USAGE_ROWS: usize = 100_000;
 
 #[derive(Default)]
 struct State {
@@ -38,12 +42,12 @@ struct State {
     sessions: HashMap<SessionKey, SessionRow>,
     /// The same sessions by their end, as `rules::session_order` has them.
     session_ends: BTreeSet<(u64, KeyId, u64)>,
+    /// By limit and start of the window.
+    quotas: BTreeMap<(LimitId, u64), QuotaRow>,
     keys: BTreeMap<KeyId, KeyRecord>,
     key_names: HashMap<String, KeyId>,
     key_hashes: HashMap<KeyHash, KeyId>,
     key_totals: HashMap<KeyId, KeyTotals>,
-    /// By limit and start of the window.
-    quotas: BTreeMap<(LimitId, u64), QuotaRow>,
     resources: HashMap<String, ResourceOwner>,
     resource_order: VecDeque<String>,
     meta: HashMap<&'static str, Vec<u8>>,
@@ -51,6 +55,10 @@ struct State {
     events: VecDeque<(u64, DomainEvent)>,
     last_row: u64,
     log: VecDeque<(u64, RequestRecord)>,
+    usage: BTreeMap<UsageKey, UsageRow>,
+    /// How many rows a day has.
+    usage_days: BTreeMap<u32, usize>,
+    usage_batch: Option<u64>,
 }
 
 impl State {
@@ -81,10 +89,11 @@ pub(crate) fn stores() -> Stores {
         keys: memory.clone(),
         resources: memory.clone(),
         sessions: memory.clone(),
-        meta: memory.clone(),
-        events: memory.clone(),
-        log: memory,
-    }
-}
         quotas: memory.clone(),
         cells: Arc::new(cells::MemoryCells::default()),
+        meta: memory.clone(),
+        events: memory.clone(),
+        log: memory.clone(),
+        usage: memory,
+    }
+}

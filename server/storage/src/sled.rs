@@ -19,6 +19,7 @@ mod sessions;
 mod tokens;
 mod transact;
 mod trees;
+mod usage;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -71,11 +72,12 @@ pub(crate) fn open(data_dir: &Path) -> Result<(Stores, Engine), OpenError> {
         keys: port.clone(),
         resources: port.clone(),
         sessions: port.clone(),
-        meta: port.clone(),
         quotas: port.clone(),
         cells: Arc::new(crate::memory::cells::MemoryCells::default()),
+        meta: port.clone(),
         events: port.clone(),
         log: Arc::new(log),
+        usage: port,
     };
     Ok((stores, engine))
 }

@@ -77,6 +77,8 @@ trees! {
     KEY_TOTALS key_totals Lazy;
     /// Upstream id → `ResourceOwner`.
     RESOURCES resources Durable;
+    /// Day (u32, big-endian), then the rest of its key → `UsageRow`; the day alone → how many rows it has.
+    USAGE usage Durable;
     /// Sequence number (u64, big-endian) → `DomainEvent`.
     OUTBOX outbox Durable;
 }

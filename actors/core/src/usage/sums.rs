@@ -1,0 +1,102 @@
+//! What is counted of requests.
+//!
+//! Invariant: a request is in `requests` or in `refused`, never in both; `errors` are part of `requests`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Latency;
+use crate::record::{Outcome, RequestRecord, TokenUsage};
+
+/// Sums over requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UsageSums {
+    /// Requests that were admitted, as limits count them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub requests: u64,
+    /// Of them, those with a status of 400 or more, and those whose answer the upstream cut. A client that goes away is
+    /// no error.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub errors: u64,
+    /// Requests that the gateway refused: they used nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub refused: u64,
+    #[serde(skip_serializing_if = "TokenUsage::is_zero")]
+    pub tokens: TokenUsage,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cost_micro_usd: u64,
+    /// Of requests that were answered well: their durations, and their sum (ms).
+    #[serde(skip_serializing_if = "Latency::is_empty")]
+    pub latency: Latency,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub duration_ms: u64,
+    /// Of those among them whose first event was seen: the time to it, summed (ms), and how many they are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub first_event_ms: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub first_events: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl UsageSums {
+    /// What one request adds.
+    #[must_use]
+    pub fn of(row: &RequestRecord) -> Self {
+        let mut sums = Self {
+            tokens: row.usage,
+            cost_micro_usd: row.cost_micro_usd,
+            ..Self::default()
+        };
+        if row.outcome == Outcome::Refused {
+            sums.refused = 1;
+            return sums;
+        }
+        sums.requests = 1;
+        let went_wrong = match row.outcome {
+            Outcome::Failed | Outcome::Truncated => true,
+            Outcome::Completed => row.status >= 400,
+            Outcome::Cancelled | Outcome::Refused => false,
+        };
+        sums.errors = u64::from(went_wrong);
+        if row.outcome == Outcome::Completed && !went_wrong {
+            sums.duration_ms = row.duration_us / 1_000;
+            sums.latency.add(sums.duration_ms);
+            if let Some(us) = row.first_event_us {
+                sums.first_event_ms = us / 1_000;
+                sums.first_events = 1;
+            }
+        }
+        sums
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        let Self {
+            requests,
+            errors,
+            refused,
+            tokens,
+            cost_micro_usd,
+            latency,
+            duration_ms,
+            first_event_ms,
+            first_events,
+        } = self;
+        for (sum, more) in [
+            (requests, other.requests),
+            (errors, other.errors),
+            (refused, other.refused),
+            (cost_micro_usd, other.cost_micro_usd),
+            (duration_ms, other.duration_ms),
+            (first_event_ms, other.first_event_ms),
+            (first_events, other.first_events),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        tokens.add(&other.tokens);
+        latency.merge(&other.latency);
+    }
+}

@@ -1,0 +1,149 @@
+//! Usage on sled. A row's place begins with its day, so that days are read and dropped as a range; at the day alone
+//! stands how many rows it has.
+//!
+//! Invariant: a batch, the days' counts and the batch's number are written in one transaction.
+
+use std::collections::HashMap;
+
+use ::sled::transaction::TransactionalTree;
+use ::sled::{Batch, Transactional};
+use troupe_core::port::{PortFuture, StoreError, UsageStore};
+use troupe_core::usage::{UsageBatch, UsageGroups, UsageKey, UsageQuery, UsageRow};
+
+use super::engine::Engine;
+use super::transact::{Step, abort, failed, outcome, perhaps};
+use super::trees::{Trees, USAGE};
+use crate::codec::{decode, encode};
+
+const ROW: &str = "usage row";
+const COUNT: &str = "count of usage rows";
+/// In `meta`: the number of the last batch, u64 big-endian.
+const LAST_BATCH: &str = "usage_batch";
+/// Rows that are dropped at once.
+const DROPPED: usize = 1_000;
+
+impl UsageStore for Engine {
+    fn add(&self, batch: UsageBatch) -> PortFuture<'_, ()> {
+        Box::pin(self.write(USAGE, move |trees| add(trees, &batch)))
+    }
+
+    fn query(&self, query: UsageQuery) -> PortFuture<'_, Vec<UsageRow>> {
+        Box::pin(self.read(move |trees| {
+            let mut groups = UsageGroups::new(&query);
+            let first = query.from_day.to_be_bytes();
+            for found in trees.usage.range(first..) {
+                let (place, bytes) = found.map_err(failed)?;
+                if place[..] >= after(query.to_day)[..] {
+                    break;
+                }
+                if !is_count(&place) {
+                    groups.add(&decode(ROW, &bytes)?);
+                }
+            }
+            Ok(groups.finish())
+        }))
+    }
+
+    fn prune(&self, before_day: u32) -> PortFuture<'_, usize> {
+        Box::pin(self.write(USAGE, move |trees| prune(trees, before_day)))
+    }
+}
+
+fn add(t: &Trees, batch: &UsageBatch) -> Result<(), StoreError> {
+    let number = batch.number.to_be_bytes();
+    outcome((&t.usage, &t.meta).transaction(|(usage, meta)| {
+        let last = meta.insert(LAST_BATCH, &number)?;
+        if last.is_some_and(|last| last == number) {
+            return Ok(());
+        }
+        let mut counts = HashMap::new();
+        for row in &batch.rows {
+            add_row(usage, row, &mut counts)?;
+        }
+        for (day, count) in counts {
+            usage.insert(&u32::to_be_bytes(day), abort(encode(&count))?)?;
+        }
+        Ok(())
+    }))
+}
+
+/// `counts`: rows of the days that were met, this batch's included.
+fn add_row(
+    usage: &TransactionalTree,
+    row: &UsageRow,
+    counts: &mut HashMap<u32, usize>,
+) -> Step<()> {
+    let day = row.key.day;
+    let mut held = match counts.get(&day) {
+        Some(held) => *held,
+        None => {
+            let stands = usage.get(day.to_be_bytes())?;
+            let stands = stands.map(|bytes| decode(COUNT, &bytes)).transpose();
+            abort(stands)?.unwrap_or_default()
+        }
+    };
+    for (key, room) in row.key.places() {
+        let place = place(&key);
+        let stands = usage.get(&place)?;
+        if stands.is_none() && held >= room {
+            continue;
+        }
+        held += usize::from(stands.is_none());
+        let stands: Option<UsageRow> = abort(stands.map(|bytes| decode(ROW, &bytes)).transpose())?;
+        let mut sum = stands.unwrap_or_else(|| UsageRow::empty(key));
+        sum.merge(row);
+        usage.insert(place, abort(encode(&sum))?)?;
+        break;
+    }
+    counts.insert(day, held);
+    Ok(())
+}
+
+fn prune(t: &Trees, before_day: u32) -> Result<usize, StoreError> {
+    let mut gone = 0;
+    loop {
+        let old = t.usage.range(..before_day.to_be_bytes()).keys();
+        let (mut batch, mut dropped) = (Batch::default(), 0);
+        for place in old.take(DROPPED) {
+            let place = place.map_err(failed)?;
+            gone += usize::from(!is_count(&place));
+            batch.remove(place);
+            dropped += 1;
+        }
+        if dropped == 0 {
+            return Ok(gone);
+        }
+        t.usage.apply_batch(batch).map_err(perhaps)?;
+    }
+}
+
+/// Every part of the key, each with its length, behind the day.
+fn place(key: &UsageKey) -> Vec<u8> {
+    let mut place = key.day.to_be_bytes().to_vec();
+    let ids = [key.key.map(|id| id.0), key.account.map(|id| id.0)];
+    let texts = [&key.owner, &key.group, &key.model];
+    let texts = texts.map(|text| text.as_deref().map(str::as_bytes));
+    let parts = ids
+        .iter()
+        .map(|id| id.as_ref().map(|id| &id.as_bytes()[..]));
+    for part in parts.chain(texts) {
+        // One more than the length, so that an empty one is not none.
+        let length = part.map_or(0, |part| part.len() + 1);
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        place.extend(length.to_be_bytes());
+        place.extend(part.unwrap_or_default());
+    }
+    place
+}
+
+fn is_count(place: &[u8]) -> bool {
+    place.len() == size_of::<u32>()
+}
+
+/// Behind every place of the day.
+fn after(day: u32) -> Vec<u8> {
+    match day.checked_add(1) {
+        Some(next) => next.to_be_bytes().to_vec(),
+        None => vec![u8::MAX; size_of::<u32>() + 1],
+    }
+}
