@@ -1,19 +1,29 @@
 //! What a request costs: prices by model and class of token, in integers.
 //!
+//! Index. [`PriceTable`]: whose price holds for a model; [`Meter`]: the prices of one model, for who asks often;
+//! [`Prices`]: one model's; [`Tier`]: service tiers; [`Multiplier`]: a factor on money; `data`: what is published;
+//! [`ModelName`]: what a model's name says; [`decimal`]: how prices and factors are written.
+//!
 //! Invariant: an unknown model costs what the dearest known one does, never nothing; a request is rounded up once, to
 //! the micro-dollar; nothing overflows, it stays at the most there is.
 
 mod data;
+pub mod decimal;
+mod meter;
 mod multiplier;
 mod name;
 mod prices;
+mod table;
+mod tier;
 
-use crate::models::Pattern;
 use crate::record::TokenUsage;
 
-pub use multiplier::Multiplier;
+pub use meter::Meter;
+pub use multiplier::{Multiplier, MultiplierError};
 pub use name::{Family, ModelName};
 pub use prices::{LongPrompt, Prices, Rates};
+pub use table::PriceTable;
+pub use tier::{Tier, TierFactors};
 
 /// The price of one model, as published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,85 +42,9 @@ pub struct Cost {
     pub known: bool,
 }
 
-/// The built-in prices and the operator's own, which go before them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PriceTable {
-    /// The most special first.
-    overrides: Vec<(Pattern, Prices)>,
-    dearest: Rates,
-}
-
 static BUILT_IN: PriceTable = PriceTable::built_in();
 
-impl Default for PriceTable {
-    fn default() -> Self {
-        Self::built_in()
-    }
-}
-
-impl PriceTable {
-    /// The built-in prices alone.
-    #[must_use]
-    pub const fn built_in() -> Self {
-        let mut dearest = Rates::FREE;
-        let mut row = 0;
-        while row < data::PRICES.len() {
-            dearest = dearest.dearer(data::PRICES[row].prices.dearest());
-            row += 1;
-        }
-        Self {
-            overrides: Vec::new(),
-            dearest,
-        }
-    }
-
-    /// Built-in prices under the operator's. Of several patterns that match a model, the one that fixes most of its
-    /// name holds; of equal ones, the first in the order of the alphabet. Their prices count for the dearest, too.
-    #[must_use]
-    pub fn with(overrides: impl IntoIterator<Item = (Pattern, Prices)>) -> Self {
-        let mut table = Self::built_in();
-        table.overrides = overrides.into_iter().collect();
-        table
-            .overrides
-            .sort_by(|(a, _), (b, _)| b.fixed_bytes().cmp(&a.fixed_bytes()).then(a.cmp(b)));
-        for (_, prices) in &table.overrides {
-            table.dearest = table.dearest.dearer(prices.dearest());
-        }
-        table
-    }
-
-    /// The model's own prices; `None` when it is unknown.
-    #[must_use]
-    pub fn find(&self, model: &str) -> Option<Prices> {
-        let own = self
-            .overrides
-            .iter()
-            .find(|(pattern, _)| pattern.matches(model))
-            .map(|&(_, prices)| prices);
-        own.or_else(|| {
-            let name = ModelName::parse(model)?;
-            data::PRICES
-                .iter()
-                .find(|row| row.model == name)
-                .map(|row| row.prices)
-        })
-    }
-
-    /// What `usage` costs with `model`, under whatever name its host has for it.
-    #[must_use]
-    pub fn cost(&self, model: &str, usage: &TokenUsage) -> Cost {
-        let (rates, known) = match self.find(model) {
-            Some(prices) => (prices.for_prompt(usage), true),
-            None => (self.dearest, false),
-        };
-        Cost {
-            micro_usd: rates.micro_usd(usage),
-            known,
-        }
-    }
-}
-
-/// What `usage` costs with `model` at the built-in prices.
+/// What `usage` costs with `model` at the built-in prices, in the standard tier.
 #[must_use]
 pub fn cost_micro_usd(model: &str, usage: &TokenUsage) -> Cost {
     BUILT_IN.cost(model, usage)

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Auth, Unavailable};
 use crate::id::{AccountId, KeyId, RequestId};
+use crate::price::Tier;
 use crate::routing::Choice;
 
-/// Tokens by class, as the upstream reported them (or estimated, see [`RequestRecord::estimated`]).
+/// Tokens by class and paid calls, as the upstream reported them (or estimated, see [`RequestRecord::estimated`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenUsage {
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -22,6 +23,9 @@ pub struct TokenUsage {
     pub cache_write_5m: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_write_1h: u64,
+    /// Calls of the server-side web search.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub web_searches: u64,
 }
 
 /// The log leaves out what is nothing: most rows of most classes.
@@ -42,6 +46,20 @@ impl TokenUsage {
         self.cache_read = self.cache_read.saturating_add(other.cache_read);
         self.cache_write_5m = self.cache_write_5m.saturating_add(other.cache_write_5m);
         self.cache_write_1h = self.cache_write_1h.saturating_add(other.cache_write_1h);
+        self.web_searches = self.web_searches.saturating_add(other.web_searches);
+    }
+
+    /// The length of the prompt: input, cache reads and cache writes.
+    #[must_use]
+    pub fn prompt(&self) -> u64 {
+        [
+            self.input,
+            self.cache_read,
+            self.cache_write_5m,
+            self.cache_write_1h,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
     }
 
     #[must_use]
@@ -166,6 +184,9 @@ pub struct RequestRecord {
     pub session: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub model: Option<Arc<str>>,
+    /// The model that the client asked for, where a limit had another one asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub downgraded_from: Option<Arc<str>>,
     /// Which of the account's credentials.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub auth: Option<Auth>,
@@ -191,8 +212,17 @@ pub struct RequestRecord {
     /// The usage is an estimate, because the upstream's final count never came.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
+    /// Absent for the standard tier and where none was told.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub service_tier: Option<Tier>,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cost_micro_usd: u64,
+    /// The model whose prices the cost is at, where the upstream says that it answered and `model` has other prices.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub priced_as: Option<Arc<str>>,
+    /// Nobody knows the model's prices: the cost is what the dearest known one would be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpriced: bool,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub first_event_us: Option<u64>,
     /// Time spent in the gateway itself before the first upstream call and between attempts.
@@ -224,6 +254,7 @@ impl RequestRecord {
             account_name: None,
             session: None,
             model: None,
+            downgraded_from: None,
             auth: None,
             choice: None,
             passed_over: Vec::new(),
@@ -233,7 +264,10 @@ impl RequestRecord {
             moved_tokens: None,
             usage: TokenUsage::default(),
             estimated: false,
+            service_tier: None,
             cost_micro_usd: 0,
+            priced_as: None,
+            unpriced: false,
             first_event_us: None,
             gateway_us: 0,
             duration_us: 0,

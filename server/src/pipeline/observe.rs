@@ -57,6 +57,17 @@ pub fn stream_usage(scanner: &UsageScanner, record: &mut RequestRecord) {
     }
 }
 
+/// What a stream has used so far, its output estimated while it has not told; `None` before it told anything.
+#[must_use]
+pub fn so_far(scanner: &UsageScanner) -> Option<(TokenUsage, Tier)> {
+    let told = scanner.usage.as_ref()?;
+    let mut usage = tokens(told);
+    if !scanner.output_is_final {
+        usage.output = scanner.estimated_output_tokens();
+    }
+    Some((usage, tier(told)))
+}
+
 fn tokens(usage: &Usage) -> TokenUsage {
     TokenUsage {
         input: usage.input_tokens,
@@ -64,5 +75,6 @@ fn tokens(usage: &Usage) -> TokenUsage {
         cache_read: usage.cache_read_input_tokens,
         cache_write_5m: usage.cache_creation_5m,
         cache_write_1h: usage.cache_creation_1h,
+        web_searches: usage.web_search_requests,
     }
 }

@@ -29,6 +29,8 @@ pub enum PatternError {
 pub struct Pattern {
     /// In lower case.
     text: Box<str>,
+    /// Where the first and the last star stand: found once, looked for never.
+    stars: Option<(u16, u16)>,
 }
 
 impl Pattern {
@@ -46,8 +48,11 @@ impl Pattern {
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(PatternError::Character);
         }
+        let place = |at: Option<usize>| u16::try_from(at?).ok();
+        let stars = place(text.find('*')).zip(place(text.rfind('*')));
         Ok(Self {
             text: text.to_ascii_lowercase().into(),
+            stars,
         })
     }
 
@@ -63,23 +68,35 @@ impl Pattern {
         } else {
             Cow::Borrowed(name)
         };
-        let Some((first, rest)) = self.text.split_once('*') else {
+        self.matches_lower(&name)
+    }
+
+    /// Matches a name in lower case: one that many patterns are asked for is only once looked at for its case.
+    pub(crate) fn matches_lower(&self, name: &str) -> bool {
+        let Some((first_star, last_star)) = self.stars else {
             return *name == *self.text;
         };
-        let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+        let (first_star, last_star) = (usize::from(first_star), usize::from(last_star));
         let Some(mut left) = name
-            .strip_prefix(first)
-            .and_then(|left| left.strip_suffix(last))
+            .strip_prefix(&self.text[..first_star])
+            .and_then(|left| left.strip_suffix(&self.text[last_star + 1..]))
         else {
             return false;
         };
-        for piece in middle.split('*') {
+        if first_star == last_star {
+            return true;
+        }
+        for piece in self.text[first_star + 1..last_star].split('*') {
             match left.find(piece) {
                 Some(at) => left = &left[at + piece.len()..],
                 None => return false,
             }
         }
         true
+    }
+
+    pub(crate) fn has_stars(&self) -> bool {
+        self.stars.is_some()
     }
 
     /// How much of it is fixed, in bytes: what fixes more is the more special.

@@ -3,7 +3,17 @@
 
 use super::name::{Family, ModelName};
 use super::prices::{LongPrompt, Prices, Rates};
-use super::{Family::*, Priced};
+use super::tier::TierFactors;
+use super::{Family::*, Multiplier, Priced};
+
+/// Batches cost half. What a committed capacity costs is agreed with each customer: priority is for the configuration.
+pub(super) const TIERS: TierFactors = TierFactors {
+    priority: Multiplier::ONE,
+    batch: Multiplier::from_ppm(500_000),
+};
+
+/// 10 USD for a thousand searches, on top of the tokens. Looked up in 2026-08.
+pub(super) const WEB_SEARCH_MICRO_USD: u64 = 10_000;
 
 const fn usd(cents_in: u64, cents_out: u64) -> Rates {
     Rates::of(cents_in * 10_000, cents_out * 10_000)
@@ -21,10 +31,7 @@ const fn row(
             major,
             minor,
         },
-        prices: Prices {
-            rates,
-            long_prompt: None,
-        },
+        prices: Prices::of(rates),
         as_of,
     }
 }
@@ -58,11 +65,11 @@ const HAIKU_5_5: Priced = Priced {
         minor: 5,
     },
     prices: Prices {
-        rates: usd(10, 50),
         long_prompt: Some(LongPrompt {
             over_tokens: 100_000,
             rates: usd(50, 250),
         }),
+        ..Prices::of(usd(10, 50))
     },
     as_of: "2026-10",
 };

@@ -1,6 +1,9 @@
+mod meter;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::models::Pattern;
 
 const MILLION: u64 = 1_000_000;
 
@@ -12,14 +15,15 @@ fn input(tokens: u64) -> TokenUsage {
 }
 
 fn any_usage() -> impl Strategy<Value = TokenUsage> {
-    let tokens = || prop_oneof![0u64..10, 0u64..2_000_000, any::<u64>()];
-    (tokens(), tokens(), tokens(), tokens(), tokens()).prop_map(
-        |(input, output, cache_read, cache_write_5m, cache_write_1h)| TokenUsage {
+    let count = || prop_oneof![0u64..10, 0u64..2_000_000, any::<u64>()];
+    (count(), count(), count(), count(), count(), count()).prop_map(
+        |(input, output, cache_read, cache_write_5m, cache_write_1h, web_searches)| TokenUsage {
             input,
             output,
             cache_read,
             cache_write_5m,
             cache_write_1h,
+            web_searches,
         },
     )
 }
@@ -109,6 +113,7 @@ fn each_class_has_its_price() {
         cache_read: MILLION,
         cache_write_5m: MILLION,
         cache_write_1h: MILLION,
+        web_searches: 0,
     };
     let one = |usage: TokenUsage| cost_micro_usd("claude-sonnet-4-5", &usage).micro_usd;
     let zero = TokenUsage::default;
@@ -156,7 +161,7 @@ fn a_request_is_rounded_up_once() {
     };
     let cost = PriceTable::with([(
         Pattern::parse("x").unwrap(),
-        Prices::from(Rates {
+        Prices::of(Rates {
             cache_read: 100_000,
             ..Rates::of(250_000, 1_250_000)
         }),
@@ -186,7 +191,7 @@ fn a_long_prompt_has_its_own_prices() {
 
 #[test]
 fn the_operator_s_price_goes_before_ours() {
-    let rates = |usd: u64| Prices::from(Rates::of(usd * MILLION, usd * MILLION));
+    let rates = |usd: u64| Prices::of(Rates::of(usd * MILLION, usd * MILLION));
     let pattern = |text| Pattern::parse(text).unwrap();
     let table = PriceTable::with([
         (pattern("*"), rates(1)),
@@ -216,18 +221,51 @@ fn the_operator_s_price_goes_before_ours() {
 }
 
 #[test]
-fn written_prices_may_leave_out_the_cache() {
-    let prices: Prices =
-        serde_json::from_str(r#"{"rates":{"input":3000000,"output":15000000,"cache_read":1}}"#)
-            .unwrap();
-    let expected = Rates {
-        cache_read: 1,
-        ..Rates::of(3_000_000, 15_000_000)
-    };
-    assert_eq!(prices, Prices::from(expected));
-    let text = serde_json::to_string(&prices).unwrap();
-    assert_eq!(serde_json::from_str::<Prices>(&text).unwrap(), prices);
-    assert!(serde_json::from_str::<Rates>(r#"{"input":1,"output":1,"outptu":1}"#).is_err());
+fn inline_prices_go_before_those_of_the_file() {
+    let rates = |usd: u64| Prices::of(Rates::of(usd * MILLION, usd * MILLION));
+    let pattern = |text| Pattern::parse(text).unwrap();
+    let file = [
+        (pattern("house-1"), rates(1)),
+        (pattern("house-*"), rates(2)),
+        (pattern("only-the-file"), rates(60)),
+    ];
+    let table = PriceTable::with(file).over([
+        (pattern("house-*"), rates(3)),
+        (pattern("House-2"), rates(4)),
+    ]);
+    for (model, usd) in [
+        ("house-1", 3),
+        ("HOUSE-2", 4),
+        ("house-3", 3),
+        ("only-the-file", 60),
+        ("claude-opus-5", 5),
+        // The dearest of all.
+        ("nobody-s", 60),
+    ] {
+        let cost = table.cost(model, &input(MILLION)).micro_usd;
+        assert_eq!(cost, usd * MILLION, "{model}");
+    }
+    let long = format!("house-{}", "1".repeat(300));
+    assert!(!table.meter(&long).is_known());
+}
+
+#[test]
+fn the_model_that_answered_is_priced_when_it_is_known() {
+    let table = PriceTable::built_in();
+    for (answered, asked, priced) in [
+        (
+            Some("claude-haiku-4-5"),
+            "claude-opus-5",
+            "claude-haiku-4-5",
+        ),
+        (Some("claude-opus-5-20260101"), "fast", "claude-opus-5"),
+        (Some("local"), "claude-opus-5", "claude-opus-5"),
+        (None, "claude-opus-5", "claude-opus-5"),
+        (Some("local"), "fast", "nobody-s"),
+    ] {
+        let meter = table.meter_of_answer(answered, asked);
+        assert_eq!(meter, table.meter(priced), "{answered:?} for {asked}");
+    }
 }
 
 #[test]

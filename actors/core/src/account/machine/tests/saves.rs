@@ -113,6 +113,7 @@ fn hostile_numbers_and_texts_fit_a_row() {
                 cache_read: u64::MAX,
                 cache_write_5m: u64::MAX,
                 cache_write_1h: u64::MAX,
+                web_searches: u64::MAX,
             },
             cost_micro_usd: u64::MAX,
             error: Some("é".repeat(10_000)),
