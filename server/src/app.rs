@@ -201,6 +201,7 @@ fn directory_config(config: &Config) -> DirectoryConfig {
         max_affinities: config.routing.affinity.max_entries,
         affinity_ttl: config.routing.affinity.ttl.get(),
         log_retention: config.request_log.retention.get(),
+        usage_retention: config.usage.retention.get(),
         ..DirectoryConfig::default()
     }
 }

@@ -8,6 +8,7 @@ use super::account_args::AccountCommand;
 use super::import_args::ImportCommand;
 use super::key_args::KeyCommand;
 use super::request_args::RequestCommand;
+use super::usage_args::UsageArgs;
 
 /// A gateway for the Claude Messages API: one endpoint in front of a pool of accounts.
 #[derive(Debug, Parser)]
@@ -52,6 +53,11 @@ pub(super) enum Command {
         after_help = "Example:\n  troupe request tail --status 4xx --follow"
     )]
     Request(RequestCommand),
+    /// Who spent what: requests, tokens and cost by owner, group, key, account, model or day
+    #[command(
+        after_help = "Examples:\n  troupe usage\n  troupe usage --by owner --since 7d\n  troupe usage --by day --key ci --csv > ci.csv"
+    )]
+    Usage(Box<UsageArgs>),
     /// Take over accounts and keys of another gateway
     #[command(
         subcommand,

@@ -4,7 +4,7 @@
 //! writer to stdout and stderr, `progress` for long work. `error`: exit codes. `target`: a running gateway, or the store
 //! of a stopped one. `keys`, `accounts` (with `account_show`, `account_test`, `explain`, `login` and its `redirect`),
 //! `requests` (with `request_show`), `import`, `config`, `healthcheck`, `version`: a file per command. `secret`: secrets from stdin and files; `source`:
-//! other programs' files.
+//! other programs' files. `usage_report` (with `usage_args` and `csv`): who spent what. `mistyped`: what was not understood.
 //!
 //! Invariant: exit 0 done, 1 failed, 2 usage, 64 configuration; an error is one line on stderr that says what to do
 //! (a configuration's: one line each); no secret is taken from the arguments.
@@ -16,6 +16,7 @@ mod account_test;
 mod accounts;
 mod args;
 mod config;
+mod csv;
 mod error;
 mod explain;
 mod healthcheck;
@@ -24,6 +25,7 @@ mod import_args;
 mod key_args;
 mod keys;
 mod login;
+mod mistyped;
 mod out;
 mod progress;
 mod redirect;
@@ -36,7 +38,8 @@ mod table;
 mod target;
 #[cfg(test)]
 mod tests;
-mod usage;
+mod usage_args;
+mod usage_report;
 mod version;
 
 use std::ffi::OsString;
@@ -52,7 +55,7 @@ use crate::lifecycle::{self, ServeOptions};
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) => return usage::report(&error),
+        Err(error) => return mistyped::report(&error),
     };
     match cli.command {
         Command::Serve(serve) => code(lifecycle::serve(ServeOptions {
@@ -84,6 +87,7 @@ fn short(config: Option<PathBuf>, command: Command) -> Result<(), CliError> {
             Command::Key(command) => keys::run(config, command).await,
             Command::Account(command) => accounts::run(config, command).await,
             Command::Request(command) => requests::run(config, command).await,
+            Command::Usage(args) => usage_report::run(config, *args).await,
             Command::Import(command) => import::run(config, command).await,
             Command::Healthcheck(args) => healthcheck::run(config, args).await,
             Command::Version(args) => version::run(args),

@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser};
 
 use super::args::{Cli, Command};
 use super::key_args::KeyCommand;
+use super::mistyped::one_line;
 use super::target::Target;
-use super::usage::one_line;
 use crate::config::storage::StorageUrl;
 use crate::config::{Config, Loaded};
 use crate::control::Server;
@@ -77,6 +77,9 @@ fn what_is_understood() {
         "troupe request show req_01m86vrjtxe5g9c2vcarc9zhbn --json",
         "troupe request tail --key ci --account main --status 4xx -n 50 --follow",
         "troupe request tail --status 429 --all --json",
+        "troupe usage",
+        "troupe usage --by model --since 7d --until 1d --key ci --owner me --json",
+        "troupe usage --by day --since 2026-11-01 --group g --account a --model m --csv",
         "troupe healthcheck --ready",
         "troupe healthcheck --url http://h:1/readyz",
         "troupe version --json",

@@ -31,6 +31,9 @@ const NEEDS_RESTART: &[(&str, Changed)] = &[
     ("request_log.retention", |a, b| {
         a.request_log.retention != b.request_log.retention
     }),
+    ("usage.retention", |a, b| {
+        a.usage.retention != b.usage.retention
+    }),
     ("admin.enabled", |a, b| a.admin.enabled != b.admin.enabled),
     ("telemetry.log.format", |a, b| {
         a.telemetry.log.format != b.telemetry.log.format

@@ -1,7 +1,7 @@
 //! The configuration: one file per section, and how it is loaded, shown, watched and reloaded.
 //!
 //! Index. Sections: [`server`], [`storage`], [`secrets`], [`accounts`], [`keys`], [`models`],
-//! [`routing`], [`limits`], [`sessions`], [`streaming`], [`request_log`], [`admin`],
+//! [`routing`], [`limits`], [`sessions`], [`streaming`], [`request_log`], [`usage`], [`admin`],
 //! [`telemetry`], [`web_session`], [`passthrough`]; keys of later versions: `gate`.
 //! Loading: `parse` (YAML → tree) → `interpolate` (`${VAR}`) → `environ` and flags (over the
 //! tree) → `gate` → `read`/`de` (tree → types) → `check`/`rules`; in order in [`load`].
@@ -46,6 +46,7 @@ pub mod telemetry;
 mod tests;
 mod tree;
 mod unit;
+pub mod usage;
 mod warnings;
 pub mod watch;
 pub mod web_session;
@@ -95,6 +96,8 @@ pub struct Config {
     pub streaming: streaming::Streaming,
     #[garde(dive)]
     pub request_log: request_log::RequestLog,
+    #[garde(dive)]
+    pub usage: usage::Usage,
     #[garde(dive)]
     pub admin: admin::Admin,
     #[garde(dive)]

@@ -12,6 +12,7 @@ use super::keys::{
     CreateKey, DisableKey, EnableKey, ListKeys, RevokeKey, RotateKey, ShowKey, UpdateKey,
 };
 use super::requests::{ShowRequest, TailRequests};
+use super::usage::ReportUsage;
 use super::{ErrorCode, OpError, Operation, Operations};
 
 /// Runs the operation called `name`.
@@ -46,6 +47,7 @@ pub async fn dispatch(ops: &Operations, name: &str, input: Value) -> Result<Valu
         RevokeKey::NAME => run::<RevokeKey>(ops, input).await,
         ShowRequest::NAME => run::<ShowRequest>(ops, input).await,
         TailRequests::NAME => run::<TailRequests>(ops, input).await,
+        ReportUsage::NAME => run::<ReportUsage>(ops, input).await,
         _ => Err(OpError::new(
             ErrorCode::NotAvailable,
             "the running gateway does not know this command; it may be of another version: restart it with this one",

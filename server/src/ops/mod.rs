@@ -3,7 +3,7 @@
 //! Index. [`keys`] and [`accounts`]: one file per operation. [`dispatch`]: operations by name, for doors that take
 //! JSON. [`declared`]: what the configuration file owns. [`credential`]: sealing and opening of accounts' secrets.
 //! [`import`]: what other gateways kept. [`patch`]: fields that are kept, removed or set. [`open`]: the master key and
-//! what it gives access to. [`reseal`]: after a change of it. [`requests`]: the request log.
+//! what it gives access to. [`reseal`]: after a change of it. [`requests`]: the request log. [`usage`]: who spent what.
 //! The command line runs them on a stopped gateway's store, the control socket on a running one.
 //!
 //! Invariant: a change is stored with its event first and published second, one change at a time, so that the directory
@@ -26,6 +26,7 @@ pub mod reseal;
 pub mod secret_json;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod usage;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -30,6 +30,7 @@ cache:    { responses: { enabled: false, ttl: 5m, max_bytes: 256MiB }, prompt: {
 streaming: { keepalive: 15s, idle_timeout: 300s, first_event_timeout: 120s, response_timeout: 600s }
 audit:    { dir: ./data/audit, retention: 400d }
 request_log: { enabled: true, bodies: off, retention: 30d }                    # bodies: off | errors | sampled | all
+usage:    { retention: 400d }
 admin:    { enabled: true, bind: null, allow_from: [], session_ttl: 12h, cors: [] }
 transforms: []
 plugins:  []

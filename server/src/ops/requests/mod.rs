@@ -20,7 +20,7 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 
 impl Operations {
     /// Has the running gateway write the rows that it holds.
-    async fn write_rows(&self) {
+    pub(in crate::ops) async fn write_rows(&self) {
         if let Some(directory) = &self.directory {
             let written = directory.recorder().handle.ask(RecorderAsk::Flush);
             let _ = tokio::time::timeout(WRITTEN_WITHIN, written).await;

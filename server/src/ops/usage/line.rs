@@ -1,0 +1,73 @@
+//! A row of a report.
+
+use serde::{Deserialize, Serialize};
+use troupe_core::record::TokenUsage;
+use troupe_core::usage::UsageSums;
+
+/// Tokens by class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UsageTokens {
+    pub input: u64,
+    pub output: u64,
+    pub cache_read: u64,
+    pub cache_write_5m: u64,
+    pub cache_write_1h: u64,
+}
+
+impl From<&TokenUsage> for UsageTokens {
+    fn from(usage: &TokenUsage) -> Self {
+        Self {
+            input: usage.input,
+            output: usage.output,
+            cache_read: usage.cache_read,
+            cache_write_5m: usage.cache_write_5m,
+            cache_write_1h: usage.cache_write_1h,
+        }
+    }
+}
+
+/// What was counted. See [`UsageSums`] for what each number is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageFigures {
+    pub requests: u64,
+    pub errors: u64,
+    pub refused: u64,
+    pub tokens: UsageTokens,
+    pub cost_micro_usd: u64,
+    /// Of well answered requests, from beginning to end: within 19 %. `None` when there were none.
+    pub p50_ms: Option<u64>,
+    pub p95_ms: Option<u64>,
+    /// The mean time to the first event.
+    pub first_event_ms: Option<u64>,
+}
+
+impl From<&UsageSums> for UsageFigures {
+    fn from(sums: &UsageSums) -> Self {
+        Self {
+            requests: sums.requests,
+            errors: sums.errors,
+            refused: sums.refused,
+            tokens: UsageTokens::from(&sums.tokens),
+            cost_micro_usd: sums.cost_micro_usd,
+            p50_ms: sums.latency.quantile_ms(500),
+            p95_ms: sums.latency.quantile_ms(950),
+            first_event_ms: sums.first_event_ms.checked_div(sums.first_events),
+        }
+    }
+}
+
+/// What one owner, group, key, account, model or day has used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageLine {
+    /// `None`: nobody's, or, of keys, what was too much to be told apart.
+    pub name: Option<String>,
+    /// Of a key or an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The key or the account is no more: it was revoked or removed, and another may have its name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+    #[serde(flatten)]
+    pub figures: UsageFigures,
+}
