@@ -10,9 +10,16 @@
 //!   a document of text by its text; a URL or a stored file as one page;
 //! * a block of a type unknown here: one token per 4 characters of its JSON.
 //!
+//! What it is at most, for limits that must hold, says [`bound()`].
+//!
 //! Invariant: an estimate never fails for what a block holds; base64 is never counted as text.
 
+mod bound;
 mod image;
+mod pdf;
+mod walk;
+
+pub use bound::bound;
 
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -27,7 +34,6 @@ const IMAGE_TOKENS: u64 = 1_600;
 const IMAGE_MAX_TOKENS: u64 = 5_000;
 const PIXELS_PER_TOKEN: u64 = 750;
 const PAGE_TOKENS: u64 = 2_000;
-const PAGE_BYTES: u64 = 100 * 1024;
 
 /// Content within content is followed so deep; what is deeper counts by its JSON.
 const DEPTH_MAX: u8 = 4;
@@ -78,24 +84,7 @@ pub fn image_tokens(data: &str) -> u64 {
 /// Tokens of a PDF given as base64.
 #[must_use]
 pub fn pdf_tokens(data: &str) -> u64 {
-    let pages = match BASE64.decode(data) {
-        Ok(file) => match page_objects(&file) {
-            0 => (file.len() as u64).div_ceil(PAGE_BYTES),
-            found => found,
-        },
-        Err(_) => (data.len() as u64 / 4 * 3).div_ceil(PAGE_BYTES),
-    };
-    pages.max(1).saturating_mul(PAGE_TOKENS)
-}
-
-/// `/Type /Page` with any or no space between, and not `/Pages`.
-fn page_objects(file: &[u8]) -> u64 {
-    let pages = memchr::memmem::find_iter(file, b"/Type").filter(|at| {
-        let rest = file.get(at + 5..).unwrap_or_default().trim_ascii_start();
-        rest.strip_prefix(b"/Page")
-            .is_some_and(|after| !after.first().is_some_and(u8::is_ascii_alphanumeric))
-    });
-    pages.count() as u64
+    pdf::Pages::read(data).likely().saturating_mul(PAGE_TOKENS)
 }
 
 #[derive(Default)]
@@ -118,9 +107,12 @@ impl Sum {
 
     fn messages(&mut self, raw: &str) {
         for message in elements(raw) {
-            self.tokens += TOKENS_PER_MESSAGE;
             let message = Parts::read(message);
-            self.content(message.get("content"), 0);
+            let content = message.get("content");
+            if !content.is_empty() {
+                self.tokens += TOKENS_PER_MESSAGE;
+                self.content(content, 0);
+            }
         }
     }
 
@@ -162,6 +154,7 @@ impl Sum {
                 let data = json::unescape(source.get("data")).unwrap_or_default();
                 self.tokens += pdf_tokens(&data);
             }
+            _ if raw.is_empty() => {}
             _ => self.tokens += PAGE_TOKENS,
         }
     }
@@ -189,6 +182,9 @@ impl<'a> Parts<'a> {
 }
 
 fn image_source(raw: &str) -> u64 {
+    if raw.is_empty() {
+        return 0;
+    }
     let source = Parts::read(raw);
     if source.kind != "base64" {
         return IMAGE_TOKENS;

@@ -22,8 +22,29 @@ pub struct Usage {
     pub cache_creation_5m: u64,
     /// Tokens written with a life of one hour.
     pub cache_creation_1h: u64,
-    /// Calls of the server-side web search.
+    /// Calls of the server-side web search. Other server tools are not counted.
     pub web_search_requests: u64,
+    /// `None` where the upstream tells none.
+    pub service_tier: Option<ServiceTier>,
+}
+
+/// The tier that served a message; a tier that is unknown here is the standard one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceTier {
+    Standard,
+    Priority,
+    Batch,
+}
+
+impl ServiceTier {
+    /// `None` for what is no string.
+    fn read(raw: &RawValue) -> Option<Self> {
+        match raw.get() {
+            r#""priority""# => Some(Self::Priority),
+            r#""batch""# => Some(Self::Batch),
+            word => word.starts_with('"').then_some(Self::Standard),
+        }
+    }
 }
 
 impl Usage {
@@ -70,6 +91,9 @@ impl Usage {
         {
             set(&mut self.web_search_requests, web_search_requests.0);
         }
+        if let Some(tier) = told.service_tier.and_then(ServiceTier::read) {
+            self.service_tier = Some(tier);
+        }
         if let Some(total) = told.cache_creation_input_tokens.0 {
             // The total says nothing of lives: keep a split that adds up to it, and take the
             // difference as the cheaper life otherwise.
@@ -95,6 +119,8 @@ struct Told<'a> {
     cache_creation: Option<&'a RawValue>,
     #[serde(borrow, default)]
     server_tool_use: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

@@ -22,6 +22,7 @@ fn a_stream_as_the_service_sends_it() {
         cache_creation_5m: 148,
         cache_creation_1h: 100,
         web_search_requests: 2,
+        service_tier: Some(ServiceTier::Standard),
     };
     assert_eq!(scanner.usage, Some(usage));
     assert_eq!(scanner.model.as_deref(), Some("claude-sonnet-4-5-20250929"));
@@ -63,6 +64,49 @@ fn wrong_types_count_as_absent() {
     );
     assert_eq!(scanner.stop_reason, None);
     assert!(!scanner.output_is_final);
+}
+
+#[test]
+fn tiers_and_paid_calls() {
+    let usage = |text: &str| Usage::from_json_body(text.as_bytes()).unwrap();
+    for (told, tier) in [
+        (r#""priority""#, Some(ServiceTier::Priority)),
+        (r#""batch""#, Some(ServiceTier::Batch)),
+        (r#""standard""#, Some(ServiceTier::Standard)),
+        (r#""of_tomorrow""#, Some(ServiceTier::Standard)),
+        ("null", None),
+        ("7", None),
+        (r#"{"a":1}"#, None),
+    ] {
+        let body = format!(r#"{{"usage":{{"input_tokens":1,"service_tier":{told}}}}}"#);
+        assert_eq!(usage(&body).service_tier, tier, "{told}");
+    }
+    let tools = usage(
+        r#"{"usage":{"server_tool_use":{"web_fetch_requests":5,"of_tomorrow":{"x":[]},"web_search_requests":2}}}"#,
+    );
+    assert_eq!(tools.web_search_requests, 2);
+    let scanner = scan(concat!(
+        "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"service_tier\":\"priority\"}}}\n\n",
+        "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":3,\"server_tool_use\":{\"web_search_requests\":1}}}\n\n",
+    ));
+    let told = scanner.usage.unwrap();
+    assert_eq!(
+        (told.service_tier, told.web_search_requests),
+        (Some(ServiceTier::Priority), 1)
+    );
+}
+
+#[test]
+fn the_text_of_an_error_is_no_output() {
+    let scanner = scan(concat!(
+        "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n",
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded, and a long text about it\"}}\n\n",
+        "data: {\"type\":\"error\",\"delta\":{\"text\":\"not a delta\"}}\n\n",
+    ));
+    assert_eq!(scanner.text_chars, 0);
+    assert_eq!(scanner.estimated_output_tokens(), 1);
+    let refused = br#"{"type":"error","error":{"type":"invalid_request_error","message":"no"}}"#;
+    assert_eq!(Usage::from_json_body(refused), None);
 }
 
 #[test]
