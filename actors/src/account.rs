@@ -5,12 +5,13 @@ mod set;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use troupe_core::AccountId;
 use troupe_core::account::{Account, AccountAsk, AccountTell, AccountView, Report, Secrets};
 use troupe_core::gate::Slots;
 use troupe_core::standing::Standing;
 
+use crate::quota::ActiveQuota;
 use crate::shell::Handle;
 
 pub(crate) use effects::AccountEffects;
@@ -26,6 +27,8 @@ pub struct ActiveAccount {
     pub view: Arc<ArcSwap<AccountView>>,
     pub slots: Arc<Slots>,
     pub handle: Handle<Account>,
+    /// What may be used of it, where that is limited here.
+    pub quota: ArcSwapOption<ActiveQuota>,
     /// As they were given last, for a machine that is rebuilt.
     pub(crate) secrets: Arc<ArcSwap<Secrets>>,
     pub(crate) gone: Arc<std::sync::atomic::AtomicBool>,

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod keys;
+mod quotas;
 mod sessions;
 mod waiting;
 
@@ -19,8 +20,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use troupe_core::account::AccountAsk;
-use troupe_core::key::KeyAsk;
 use troupe_core::port::{Prober, Stores, TokenKeeper};
+use troupe_core::quota::QuotaAsk;
 use troupe_core::recorder::{Recorder, RecorderAsk, RecorderView, Retention};
 use troupe_core::{KeyHash, KeyId, SessionKey};
 
@@ -99,6 +100,8 @@ pub struct Directory {
     config: DirectoryConfig,
     keys: Arc<ArcSwap<KeyMap>>,
     accounts: ArcSwap<AccountSet>,
+    /// The quotas of the gateway and of groups.
+    wide: ArcSwap<quotas::WideQuotas>,
     /// Requests that wait for a slot of any account.
     waiting: Arc<Waiting>,
     sessions: DashMap<SessionKey, Arc<ActiveSession>>,
@@ -146,6 +149,7 @@ impl Directory {
             config,
             keys,
             accounts: ArcSwap::default(),
+            wide: ArcSwap::default(),
             waiting: Arc::default(),
             sessions: DashMap::new(),
             affinities,
@@ -201,10 +205,11 @@ impl Directory {
             .filter_map(|k| k.active())
             .collect();
         for key in keys {
-            let _ = key.handle.ask(KeyAsk::Flush).await;
+            let _ = key.handle.ask(QuotaAsk::Flush).await;
             key.entry.close();
             key.handle.stop().await;
         }
+        self.drain_quotas().await;
         self.affinities.flush().await;
         for account in self.accounts.load().iter() {
             let _ = account.handle.ask(AccountAsk::Flush).await;

@@ -1,22 +1,18 @@
-//! Key actors: activated on first use, passivated when idle.
-
-mod effects;
+//! Keys: the quota of one is activated on first use and passivated when idle.
 
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use troupe_core::gate::{Entry, Slots};
-use troupe_core::key::{Key, KeyRecord, KeyView};
+use troupe_core::gate::Entry;
+use troupe_core::key::KeyRecord;
 
-use crate::shell::Handle;
-
-pub(crate) use effects::KeyEffects;
+use crate::quota::ActiveQuota;
 
 /// A key as the directory knows it; lives as long as the key is declared or stored.
 #[derive(Debug)]
 pub struct KeyEntry {
     record: ArcSwap<KeyRecord>,
-    pub(crate) active: ArcSwapOption<ActiveKey>,
+    pub(crate) active: ArcSwapOption<ActiveQuota>,
     /// One activation at a time; never held by a request that finds the key active.
     pub(crate) activating: std::sync::Mutex<()>,
     pub(crate) quarantined: std::sync::atomic::AtomicBool,
@@ -44,12 +40,12 @@ impl KeyEntry {
 
     /// The running actor, if the key is in use.
     #[must_use]
-    pub fn active(&self) -> Option<Arc<ActiveKey>> {
+    pub fn active(&self) -> Option<Arc<ActiveQuota>> {
         self.active.load_full()
     }
 
     /// The running actor whose gate is open.
-    pub(crate) fn running(&self) -> Option<Arc<ActiveKey>> {
+    pub(crate) fn running(&self) -> Option<Arc<ActiveQuota>> {
         self.active().filter(|active| !active.entry.is_closed())
     }
 
@@ -63,13 +59,4 @@ impl KeyEntry {
             self.active.compare_and_swap(&current, None);
         }
     }
-}
-
-/// A key whose actor runs: its gate and its handle.
-#[derive(Debug)]
-pub struct ActiveKey {
-    pub entry: Arc<Entry>,
-    pub slots: Arc<Slots>,
-    pub view: Arc<ArcSwap<KeyView>>,
-    pub handle: Handle<Key>,
 }

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod directory;
 pub mod key;
+pub mod quota;
 pub mod recorder;
 pub mod session;
 pub mod shell;

@@ -1,23 +1,45 @@
 //! The only mapping from what can go wrong to what a client is told.
 //!
+//! Index. [`Problem`]: everything but limits. [`Refusal`]: what a limit keeps out; [`Balances`]: the caller's limits as
+//! they stand; [`spend`]: money in the form that clients signed in to a gateway read.
+//!
 //! Invariant: every own error is the Messages envelope with a status of the contract's table; no text holds a secret;
 //! an answer whose `retry-after` is above a minute tells SDKs not to sleep on it.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use serde_json::json;
 use troupe_core::RequestId;
+use troupe_core::limit::LimitName;
 use troupe_wire::error::ErrorEnvelope;
 
 use crate::config::limits::ErrorShape;
+
+mod balance;
+mod refusal;
+pub mod spend;
+mod words;
+
+pub use balance::{Balance, Balances};
+pub use refusal::Refusal;
+pub(crate) use words::rfc3339;
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const NO: HeaderValue = HeaderValue::from_static("false");
 /// SDKs sleep in silence for as long as `retry-after` says; above this they are told not to.
 const LONGEST_SLEEP_S: u64 = 60;
+
+/// How the operator wants it said.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner<'a> {
+    pub shape: ErrorShape,
+    /// For those whose money is spent.
+    pub spend_message: Option<&'a str>,
+}
 
 /// What went wrong, as the gateway itself says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +50,10 @@ pub enum Problem {
     NotAllowed(String),
     /// What the key may not see.
     Forbidden(String),
+    /// The key may not be used from there; `None`: the connection told no address.
+    Address {
+        from: Option<IpAddr>,
+    },
     /// Malformed body, path or query.
     Invalid(String),
     BodyTooLarge {
@@ -45,6 +71,12 @@ pub enum Problem {
     QueueFull {
         key: String,
     },
+    /// It has waited as long as it may behind others of `key troupe-abc12345`, `group platform`, `this gateway`.
+    Behind {
+        label: String,
+    },
+    /// A limit keeps it out.
+    Limit(Box<Refusal>),
     /// Every account is cooling down.
     Throttled {
         for_ms: u64,
@@ -74,18 +106,20 @@ impl Problem {
         match self {
             Self::Credential(_) => StatusCode::UNAUTHORIZED,
             Self::NotAllowed(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::Address { .. } => StatusCode::FORBIDDEN,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Concurrent { .. } | Self::QueueFull { .. } | Self::Throttled { .. } => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            Self::Concurrent { .. }
+            | Self::QueueFull { .. }
+            | Self::Behind { .. }
+            | Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NoAccount { .. } | Self::Overloaded(_) | Self::Store(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Unreachable(_) => StatusCode::BAD_GATEWAY,
             Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Limit(refusal) => refusal.status(),
             Self::Web { status, .. } => *status,
         }
     }
@@ -96,17 +130,19 @@ impl Problem {
         match self {
             Self::Credential(_) => "authentication_error",
             Self::NotAllowed(_) | Self::Invalid(_) | Self::Method { .. } => "invalid_request_error",
-            Self::Forbidden(_) => "permission_error",
+            Self::Forbidden(_) | Self::Address { .. } => "permission_error",
             Self::BodyTooLarge { .. } => "request_too_large",
             Self::NotFound(_) => "not_found_error",
-            Self::Concurrent { .. } | Self::QueueFull { .. } | Self::Throttled { .. } => {
-                "rate_limit_error"
-            }
+            Self::Concurrent { .. }
+            | Self::QueueFull { .. }
+            | Self::Behind { .. }
+            | Self::Throttled { .. } => "rate_limit_error",
             Self::NoAccount { .. }
             | Self::Overloaded(_)
             | Self::Store(_)
             | Self::Unreachable(_) => "api_error",
             Self::TimedOut(_) => "timeout_error",
+            Self::Limit(refusal) => refusal.kind(),
             Self::Web { kind, .. } => kind,
         }
     }
@@ -120,6 +156,7 @@ impl Problem {
             | Self::Invalid(text)
             | Self::NotFound(text)
             | Self::Web { message: text, .. } => Cow::Borrowed(text),
+            Self::Address { .. } => "this gateway key may not be used from this address".into(),
             Self::BodyTooLarge { limit_bytes } => format!(
                 "the request body is larger than the {limit_bytes} bytes this gateway takes"
             )
@@ -133,6 +170,11 @@ impl Problem {
                 "Rate limit exceeded: too many requests of key {key} are waiting; retry in 1 s"
             )
             .into(),
+            Self::Behind { label } => format!(
+                "Rate limit exceeded: requests of {label} wait in line and this one waited as long as it may; retry in 1 s"
+            )
+            .into(),
+            Self::Limit(refusal) => refusal.message(None).into(),
             Self::Throttled { for_ms } => format!(
                 "every account is throttled by its upstream; retry in {} s",
                 seconds(*for_ms)
@@ -154,14 +196,29 @@ impl Problem {
     pub fn detail(&self) -> Cow<'_, str> {
         match self {
             Self::Store(why) => format!("the gateway's store did not answer: {why}").into(),
+            Self::Address { from: Some(from) } => format!("{} ({from})", self.message()).into(),
             other => other.message(),
+        }
+    }
+
+    /// The name of the limit that refused, as metrics show it.
+    #[must_use]
+    pub fn limit(&self) -> Option<&'static str> {
+        match self {
+            Self::Concurrent { .. } | Self::QueueFull { .. } | Self::Behind { .. } => {
+                Some(LimitName::Concurrent.as_str())
+            }
+            Self::Limit(refusal) => Some(refusal.limit().as_str()),
+            _ => None,
         }
     }
 
     fn retry_after_s(&self) -> Option<u64> {
         match self {
+            Self::Limit(refusal) => refusal.retry_after_s(),
             Self::Concurrent { .. }
             | Self::QueueFull { .. }
+            | Self::Behind { .. }
             | Self::Overloaded(_)
             | Self::Store(_) => Some(1),
             Self::Throttled { for_ms } => Some(seconds(*for_ms)),
@@ -172,18 +229,22 @@ impl Problem {
 
     fn should_not_retry(&self) -> bool {
         match self {
-            Self::Credential(_) | Self::NotAllowed(_) | Self::Forbidden(_) => true,
+            Self::Credential(_)
+            | Self::NotAllowed(_)
+            | Self::Forbidden(_)
+            | Self::Address { .. } => true,
             Self::NoAccount {
                 retry_after_s: None,
                 ..
             } => true,
+            Self::Limit(refusal) => refusal.should_not_retry(),
             other => other.retry_after_s().is_some_and(|s| s > LONGEST_SLEEP_S),
         }
     }
 
     /// The answer, without the headers that every answer carries.
     #[must_use]
-    pub fn answer(&self, id: RequestId, shape: ErrorShape) -> HttpResponse {
+    pub fn answer(&self, id: RequestId, manner: Manner<'_>) -> HttpResponse {
         let mut response = HttpResponse::build(self.status());
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
         if let Some(seconds) = self.retry_after_s() {
@@ -195,18 +256,29 @@ impl Problem {
         if let Self::Method { allow } = self {
             response.insert_header((ALLOW, HeaderValue::from_static(allow)));
         }
-        response.body(self.body(id, shape))
+        if let Self::Limit(refusal) = self {
+            for header in refusal.headers() {
+                response.insert_header(header);
+            }
+        }
+        response.body(self.body(id, manner))
     }
 
-    fn body(&self, id: RequestId, shape: ErrorShape) -> bytes::Bytes {
-        let (message, id) = (self.message(), id.to_string());
+    fn body(&self, id: RequestId, manner: Manner<'_>) -> bytes::Bytes {
+        let message = match self {
+            Self::Limit(refusal) => refusal.message(manner.spend_message).into(),
+            other => other.message(),
+        };
+        let id = id.to_string();
         let limits = match self {
             Self::Concurrent { limit, .. } => {
                 Some(json!({"concurrent": {"limit": limit, "remaining": 0}}))
             }
+            Self::Limit(refusal) => Some(refusal.balances().to_json()),
             _ => None,
         };
-        if shape == ErrorShape::Roadmap && self.kind() == "rate_limit_error" {
+        // What is told of spend is in its text alone: it keeps its shape.
+        if manner.shape == ErrorShape::Roadmap && self.kind() == "rate_limit_error" {
             let mut body = json!({"type": "error", "error": "Rate limit exceeded", "retry_after": self.retry_after_s(), "request_id": id});
             if let (Some(limits), Some(body)) = (limits, body.as_object_mut()) {
                 body.insert("limits".into(), limits);
@@ -230,158 +302,4 @@ fn seconds(ms: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id() -> RequestId {
-        RequestId(uuid::Uuid::from_u128(1))
-    }
-
-    #[test]
-    fn the_table_of_the_contract() {
-        let credential = Problem::Credential("invalid key".into());
-        let none = Problem::NoAccount {
-            why: "all disabled".into(),
-            retry_after_s: None,
-        };
-        let table = [
-            (credential, 401, "authentication_error", None, true),
-            (
-                Problem::NotAllowed("m".into()),
-                400,
-                "invalid_request_error",
-                None,
-                true,
-            ),
-            (
-                Problem::Forbidden("m".into()),
-                403,
-                "permission_error",
-                None,
-                true,
-            ),
-            (
-                Problem::Invalid("m".into()),
-                400,
-                "invalid_request_error",
-                None,
-                false,
-            ),
-            (
-                Problem::BodyTooLarge { limit_bytes: 1 },
-                413,
-                "request_too_large",
-                None,
-                false,
-            ),
-            (
-                Problem::NotFound("m".into()),
-                404,
-                "not_found_error",
-                None,
-                false,
-            ),
-            (
-                Problem::Method { allow: "POST" },
-                405,
-                "invalid_request_error",
-                None,
-                false,
-            ),
-            (
-                Problem::Concurrent {
-                    limit: 1,
-                    key: "k".into(),
-                },
-                429,
-                "rate_limit_error",
-                Some("1"),
-                false,
-            ),
-            (
-                Problem::QueueFull { key: "k".into() },
-                429,
-                "rate_limit_error",
-                Some("1"),
-                false,
-            ),
-            (
-                Problem::Throttled { for_ms: 22_001 },
-                429,
-                "rate_limit_error",
-                Some("23"),
-                false,
-            ),
-            (
-                Problem::Throttled { for_ms: 61_000 },
-                429,
-                "rate_limit_error",
-                Some("61"),
-                true,
-            ),
-            (none, 503, "api_error", None, true),
-            (
-                Problem::Unreachable("m".into()),
-                502,
-                "api_error",
-                None,
-                false,
-            ),
-            (
-                Problem::TimedOut("first event"),
-                504,
-                "timeout_error",
-                None,
-                false,
-            ),
-            (
-                Problem::Overloaded("bodies"),
-                503,
-                "api_error",
-                Some("1"),
-                false,
-            ),
-        ];
-        for (problem, status, kind, retry_after, final_answer) in table {
-            let answer = problem.answer(id(), ErrorShape::Messages);
-            assert_eq!(
-                (answer.status().as_u16(), problem.kind()),
-                (status, kind),
-                "{problem:?}"
-            );
-            let header =
-                |name: &HeaderName| answer.headers().get(name).and_then(|v| v.to_str().ok());
-            assert_eq!(header(&RETRY_AFTER), retry_after, "{problem:?}");
-            assert_eq!(header(&SHOULD_RETRY).is_some(), final_answer, "{problem:?}");
-        }
-    }
-
-    #[test]
-    fn clients_are_not_told_where_the_store_is() {
-        let problem = Problem::Store("cannot connect to db.internal".into());
-        assert!(!problem.message().contains("db.internal"));
-        assert!(problem.detail().contains("db.internal"));
-    }
-
-    #[test]
-    fn the_roadmap_shape_keeps_the_rest() {
-        let problem = Problem::Concurrent {
-            limit: 3,
-            key: "troupe-abcdefgh".into(),
-        };
-        let body: serde_json::Value =
-            serde_json::from_slice(&problem.body(id(), ErrorShape::Roadmap)).unwrap();
-        assert_eq!(body["error"], "Rate limit exceeded");
-        assert_eq!(
-            (
-                body["retry_after"].as_u64(),
-                body["limits"]["concurrent"]["limit"].as_u64()
-            ),
-            (Some(1), Some(3))
-        );
-        let plain: serde_json::Value =
-            serde_json::from_slice(&problem.body(id(), ErrorShape::Messages)).unwrap();
-        assert_eq!(plain["error"]["type"], "rate_limit_error");
-        assert_eq!(plain["limits"]["concurrent"]["remaining"], 0);
-    }
-}
+mod tests;

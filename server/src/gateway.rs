@@ -34,8 +34,17 @@ pub enum Phase {
     Stopping,
 }
 
-/// Keys that may wait to be hashed anew.
-const UPGRADES: usize = 64;
+/// Writes of keys that may wait.
+const KEY_WRITES: usize = 64;
+
+/// What a key's use means for its row. Each is asked for again by the next use, until it is written.
+#[derive(Debug)]
+pub enum KeyWrite {
+    /// It is stored as another gateway hashed it, and was used with this secret: hash it as ours.
+    Rehash { id: KeyId, secret: SecretString },
+    /// Its end counts from its first use, which was this one (ms since the Unix epoch).
+    FirstUse { id: KeyId, at_ms: u64 },
+}
 
 /// What the gateway is made of.
 #[derive(Clone)]
@@ -56,8 +65,8 @@ pub struct Gateway {
     /// One for each upstream host.
     pub breakers: Breakers,
     pub web: WebSessions,
-    /// Keys that another gateway hashed and that were just used: to be hashed as ours. Taken by the composition root.
-    upgrades: OnceLock<mpsc::Sender<(KeyId, SecretString)>>,
+    /// Taken by the composition root.
+    key_writes: OnceLock<mpsc::Sender<KeyWrite>>,
     phase: AtomicU8,
 }
 
@@ -93,23 +102,23 @@ impl Gateway {
             load,
             breakers: Breakers::new(troupe_upstream::breaker::Settings::default()),
             web: WebSessions::default(),
-            upgrades: OnceLock::new(),
+            key_writes: OnceLock::new(),
             phase: AtomicU8::new(0),
         })
     }
 
-    /// Where keys that are to be hashed anew come out. The first caller has them.
+    /// Where writes of keys come out. The first caller has them.
     #[must_use]
-    pub fn key_upgrades(&self) -> mpsc::Receiver<(KeyId, SecretString)> {
-        let (to, upgrades) = mpsc::channel(UPGRADES);
-        let _ = self.upgrades.set(to);
-        upgrades
+    pub fn key_writes(&self) -> mpsc::Receiver<KeyWrite> {
+        let (to, writes) = mpsc::channel(KEY_WRITES);
+        let _ = self.key_writes.set(to);
+        writes
     }
 
-    /// A key stored as another gateway hashed it was used with this secret. Over the bound its next use does it.
-    pub fn upgrade_key(&self, id: KeyId, secret: &[u8]) {
-        if let (Some(to), Ok(secret)) = (self.upgrades.get(), std::str::from_utf8(secret)) {
-            let _ = to.try_send((id, SecretString::from(secret)));
+    /// A request found what is to be written. Over the bound the key's next use asks again.
+    pub fn ask_key_write(&self, write: KeyWrite) {
+        if let Some(to) = self.key_writes.get() {
+            let _ = to.try_send(write);
         }
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //!  exchange  begins the row, takes a place in the process        load shed
 //!  key       who: hash → published view; a slot at the key's gate
+//!  address   may the key be used from there?                      only for keys that say from where
 //!  body      reads the body whole (bounded) or passes it on
 //!  place     session → preferred account                          snapshot
 //!  owner     whose are the resources that the body names          store, only when it names any
@@ -14,6 +15,7 @@
 //!
 //! Invariant: after the first event nothing is retried; whatever happens, an [`Exchange`] is settled exactly once.
 
+pub mod address;
 pub mod answer;
 pub mod attempt;
 pub mod body;
@@ -21,6 +23,7 @@ pub mod choose;
 pub mod exchange;
 pub mod failure;
 pub mod key;
+pub mod limits;
 pub mod observe;
 pub mod own;
 pub mod owner;

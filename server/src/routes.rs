@@ -23,7 +23,7 @@ use troupe_wire::path;
 
 use crate::error::Problem;
 use crate::gateway::Phase;
-use crate::pipeline::{Exchange, answer, body, key};
+use crate::pipeline::{Exchange, address, answer, body, key};
 use crate::plan::Plan;
 use crate::worker::Worker;
 
@@ -95,7 +95,9 @@ fn refuse_path(
     plan: &Plan,
     why: &str,
 ) -> HttpResponse {
-    let problem = match key::identify(&exchange.worker.gateway, request.headers(), plan) {
+    let admitted = key::identify(&exchange.worker.gateway, request.headers(), plan)
+        .and_then(|caller| address::check(request, &caller.entry.record(), plan));
+    let problem = match admitted {
         Err(problem) if request.uri().path().starts_with("/v1") => problem,
         _ => Problem::NotFound(why.to_owned()),
     };
@@ -114,7 +116,14 @@ async fn below_v1(
         Ok(caller) => caller,
         Err(problem) => return answer::problem(&mut exchange, &problem, &plan),
     };
-    exchange.record.key = Some(entry.record().id);
+    let from = {
+        let record = entry.record();
+        exchange.is_of(&record);
+        address::check(request, &record, &plan)
+    };
+    if let Err(problem) = from {
+        return answer::problem(&mut exchange, &problem, &plan);
+    }
     let payload = Some(payload);
     let call = Call {
         exchange,

@@ -16,6 +16,7 @@ pub mod machine;
 pub mod models;
 pub mod port;
 pub mod price;
+pub mod quota;
 pub mod record;
 pub mod recorder;
 pub mod routing;

@@ -30,6 +30,17 @@ impl ModelRules {
         let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(model));
         (self.allow.is_empty() || any(&self.allow)) && !any(&self.deny)
     }
+
+    /// May a model be used that is asked for by an alias and goes up by its name? Either name gives the permission, and
+    /// either is enough for a denial: nobody gets by another name what is denied.
+    #[must_use]
+    pub fn permits_alias(&self, alias: &str, model: &str) -> bool {
+        let any = |patterns: &[Pattern]| {
+            let mut patterns = patterns.iter();
+            patterns.any(|pattern| pattern.matches(alias) || pattern.matches(model))
+        };
+        (self.allow.is_empty() || any(&self.allow)) && !any(&self.deny)
+    }
 }
 
 #[cfg(test)]
@@ -62,6 +73,24 @@ mod tests {
         assert!(
             !no_opus.permits("us.anthropic.Claude-OPUS-5") && no_opus.permits("claude-fable-5")
         );
+    }
+
+    #[test]
+    fn an_alias_gives_a_permission_and_evades_no_denial() {
+        for (allow, deny, permitted) in [
+            (&[][..], &[][..], true),
+            (&["fast"], &[], true),
+            (&["claude-haiku-*"], &[], true),
+            (&["claude-opus-*"], &[], false),
+            (&[], &["*haiku*"], false),
+            (&["fast"], &["*haiku*"], false),
+            (&["claude-haiku-*"], &["fast"], false),
+            (&[], &["*opus*"], true),
+        ] {
+            let rules = rules(allow, deny);
+            let found = rules.permits_alias("fast", "claude-haiku-4-5");
+            assert_eq!(found, permitted, "{allow:?} {deny:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The quota of one scope: the gateway, a group, a key, an account. One machine for all of them.
 //!
 //! Index. [`record`]: whose limits, and which. [`message`]: what is asked and told. [`machine`]: the actor's core, with
-//! its parts: windows (cells opened ahead of time), the fair queue, totals.
+//! its parts: windows (cells opened ahead of time), the fair queue and how it is served, totals.
 //!
 //! Invariant: the gate lets through and may refuse what is certain; whoever has to wait, waits here.
 
@@ -9,6 +9,7 @@ mod machine;
 mod message;
 mod queue;
 mod record;
+mod serving;
 mod totals;
 mod windows;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use troupe_core::AccountId;
 use troupe_core::account::{
     Account, AccountRecord, AccountState, AccountTell, AccountUpdate, AccountView, LaneState,
@@ -66,6 +66,7 @@ impl Directory {
                 .filter(|a| !a.is_gone() && !gone.contains(&a.id));
             match running {
                 Some(running) => {
+                    self.limit_account(running, &seed.record);
                     running.secrets.store(Arc::new(seed.secrets.clone()));
                     running
                         .handle
@@ -147,16 +148,20 @@ impl Directory {
                 stats: Arc::clone(&self.tree.stats),
             },
         );
-        ActiveAccount {
+        let account = ActiveAccount {
             id,
             name,
             standing,
             view,
             slots,
             handle,
+            quota: ArcSwapOption::empty(),
             secrets,
             gone,
-        }
+        };
+        let record = Arc::clone(&account.view.load().record);
+        self.limit_account(&account, &record);
+        account
     }
 }
 

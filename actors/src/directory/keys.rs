@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use arc_swap::ArcSwap;
-use troupe_core::gate::{Entry, Slots};
-use troupe_core::key::{HashScheme, Key, KeyLedger, KeyRecord, KeyTell, KeyView};
+use troupe_core::key::{HashScheme, KeyRecord};
+use troupe_core::quota::{LimitPolicy, QuotaRecord, QuotaTell};
 use troupe_core::{KeyHash, KeyId};
 
 use super::{Directory, KeyMap};
-use crate::key::{ActiveKey, KeyEffects, KeyEntry};
-use crate::shell::{Depth, Gone, Seed, spawn};
-use crate::tree::Room;
+use crate::key::KeyEntry;
+use crate::quota::ActiveQuota;
+use crate::shell::Gone;
 
 /// Why a key's actor cannot run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +62,7 @@ impl Directory {
     /// Publishes `records` and forgets `gone`, in one swap; running actors are told.
     pub fn put_keys(&self, records: Vec<KeyRecord>, gone: &[KeyId]) {
         let _changing = self.change();
+        let policy = self.limit_policy();
         let mut by_id: HashMap<KeyId, Arc<KeyEntry>> = self.keys.load().by_id.clone();
         for id in gone {
             if let Some(entry) = by_id.remove(id) {
@@ -70,12 +70,12 @@ impl Directory {
                     enabled: false,
                     ..KeyRecord::clone(&entry.record())
                 };
-                publish(&entry, revoked);
+                publish(&entry, revoked, &policy);
             }
         }
         for record in records {
             match by_id.get(&record.id) {
-                Some(entry) => publish(entry, record),
+                Some(entry) => publish(entry, record, &policy),
                 None => {
                     by_id.insert(record.id, KeyEntry::new(record));
                 }
@@ -101,7 +101,7 @@ impl Directory {
     pub fn activate_key(
         self: &Arc<Self>,
         entry: &Arc<KeyEntry>,
-    ) -> Result<Arc<ActiveKey>, Inactive> {
+    ) -> Result<Arc<ActiveQuota>, Inactive> {
         if let Some(active) = entry.running() {
             return Ok(active);
         }
@@ -120,79 +120,31 @@ impl Directory {
         Ok(active)
     }
 
-    fn start_key(self: &Arc<Self>, entry: &Arc<KeyEntry>) -> ActiveKey {
-        let clock = self.tree.clock;
-        let (gate, slots) = (Entry::new(clock.now().mono_ms), Slots::new(None));
-        let record = Arc::clone(&entry.record());
-        let ledger = KeyLedger::default();
-        let view = Arc::new(ArcSwap::from_pointee(KeyView {
-            record: Arc::clone(&record),
-            totals: Default::default(),
-            queued: 0,
-        }));
-        let build = {
-            let (entry, slots, gate, idle) = (
-                Arc::clone(entry),
-                Arc::clone(&slots),
-                Arc::clone(&gate),
-                self.config.key_idle,
-            );
-            let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-            move || {
-                Key::new(
-                    Arc::clone(&entry.record()),
-                    Arc::clone(&slots),
-                    Arc::clone(&gate),
-                    ledger.clone(),
-                    idle_ms,
-                    clock.now(),
-                )
-            }
+    fn start_key(self: &Arc<Self>, entry: &Arc<KeyEntry>) -> ActiveQuota {
+        let (of, directory) = (Arc::clone(entry), Arc::downgrade(self));
+        let first = self.limit_policy();
+        let record = move || {
+            let policy = directory
+                .upgrade()
+                .map(|directory| directory.limit_policy());
+            let policy = policy.unwrap_or_else(|| Arc::clone(&first));
+            Arc::new(QuotaRecord::of_key(&of.record(), &policy))
         };
-        let on_gone = {
-            let (entry, gate) = (Arc::clone(entry), Arc::clone(&gate));
-            move |how| {
-                gate.close();
-                if how == Gone::Quarantined {
-                    entry.quarantined.store(true, Ordering::SeqCst);
-                }
-                entry.forget(&gate);
+        let entry = Arc::clone(entry);
+        self.start_quota(record, move |how, gate| {
+            if how == Gone::Quarantined {
+                entry.quarantined.store(true, Ordering::SeqCst);
             }
-        };
-        let published = Arc::clone(&view);
-        let handle = spawn(
-            &self.tree,
-            Room::Ledger,
-            Seed {
-                name: "key",
-                build: Box::new(build),
-                publish: Box::new(move |v| published.store(Arc::new(v))),
-                effects: Arc::new(KeyEffects {
-                    store: Arc::clone(&self.stores.keys),
-                    id: record.id,
-                }),
-                on_gone: Box::new(on_gone),
-                depth: Depth::new(self.config.ask_bound),
-                clock,
-                io: self.tree.io.clone(),
-                stats: Arc::clone(&self.tree.stats),
-            },
-        );
-        let waker = handle.clone();
-        slots.on_freed(move || waker.tell(KeyTell::SlotFreed));
-        ActiveKey {
-            entry: gate,
-            slots,
-            view,
-            handle,
-        }
+            entry.forget(gate);
+        })
     }
 }
 
-fn publish(entry: &KeyEntry, record: KeyRecord) {
+fn publish(entry: &KeyEntry, record: KeyRecord, policy: &LimitPolicy) {
     let record = Arc::new(record);
     entry.set_record(Arc::clone(&record));
     if let Some(active) = entry.active() {
-        active.handle.tell(KeyTell::Update(record));
+        let quota = QuotaRecord::of_key(&record, policy);
+        active.handle.tell(QuotaTell::Update(Arc::new(quota)));
     }
 }

@@ -11,11 +11,10 @@ use troupe_core::account::{
     Scope, Secrets, TokenRow, Verdict,
 };
 use troupe_core::event::DomainEvent;
-use troupe_core::key::{
-    Endpoints, KeyAsk, KeyLimits, KeyRecord, KeyReply, KeyTell, KeyTotals, Refusal, ResourceScope,
-    Settlement,
-};
+use troupe_core::key::{KeyRecord, KeyTotals, Priority};
+use troupe_core::limit::{Amounts, Demand, Hold};
 use troupe_core::port::*;
+use troupe_core::quota::{QuotaAsk, QuotaReply, QuotaTell, Settlement, Wanted};
 use troupe_core::{AccountId, KeyHash, KeyId, LimitId, SessionKey};
 
 use crate::directory::AccountSeed;
@@ -99,6 +98,7 @@ impl SessionStore for Totals {
         done(0)
     }
 }
+
 impl QuotaStore for Totals {
     fn load(&self, _: Vec<LimitId>, _: u64) -> PortFuture<'_, Vec<QuotaRow>> {
         done(Vec::new())
@@ -130,7 +130,6 @@ impl Counter for Plain {
         &self.0
     }
 }
-
 
 impl ResourceStore for Totals {
     fn own(&self, owner: ResourceOwner) -> PortFuture<'_, ResourceOwner> {
@@ -206,24 +205,11 @@ impl TokenKeeper for Totals {
 
 fn record(name: &str, concurrent: Option<u32>) -> KeyRecord {
     KeyRecord {
-        id: KeyId::declared(name),
-        name: name.into(),
         hash: KeyHash([name.len() as u8; 32]),
-        scheme: Default::default(),
         prefix: "troupe-abcdefgh".into(),
-        owner: None,
-        group: None,
-        endpoints: Endpoints::Default,
-        resources: ResourceScope::Own,
-        limits: KeyLimits { concurrent },
-        rules: Default::default(),
-        binding: Default::default(),
-        enabled: true,
-        expires_ms: None,
-        revoked_ms: None,
-        created_ms: 0,
-        updated_ms: 0,
+        limits: troupe_core::limit::LimitSet::of_concurrent(concurrent),
         version: 1,
+        ..KeyRecord::new(KeyId::declared(name), name.into(), 0)
     }
 }
 
@@ -231,8 +217,6 @@ fn with_directory<F: Future<Output = ()>>(
     config: DirectoryConfig,
     test: impl FnOnce(Arc<Directory>, Arc<Totals>) -> F,
 ) {
-            quotas: store.clone(),
-            cells: store.clone(),
     let paused = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -247,6 +231,8 @@ fn with_directory<F: Future<Output = ()>>(
             keys: store.clone(),
             resources: store.clone(),
             sessions: store.clone(),
+            quotas: store.clone(),
+            cells: store.clone(),
             meta: store.clone(),
             events: store.clone(),
             log: store.clone(),
@@ -289,7 +275,7 @@ fn a_key_is_activated_used_saved_and_passivated() {
         };
         active
             .handle
-            .tell(KeyTell::Settle(vec![Settlement { hold, used }]));
+            .tell(QuotaTell::Settle(vec![Settlement { hold, used }]));
         tokio::time::sleep(Duration::from_secs(3_600)).await;
         assert!(entry.active().is_none(), "idle for an hour");
         assert!(active.entry.is_closed());
@@ -298,8 +284,8 @@ fn a_key_is_activated_used_saved_and_passivated() {
         assert!(again.entry.enter(0).is_some());
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(
-            again.view.load().totals.requests,
-            1,
+            again.ledger.totals().map(|totals| totals.requests),
+            Some(1),
             "what was saved is read again"
         );
     });
@@ -311,16 +297,26 @@ fn revoking_reaches_those_who_wait_and_the_look_up() {
         directory.put_keys(vec![record("ci", Some(1))], &[]);
         let entry = directory.key(&KeyHash([2; 32])).unwrap();
         let active = directory.activate_key(&entry).unwrap();
-        let _slot = active.slots.try_take().unwrap();
-        let waiting = active.handle.ask(KeyAsk::Reserve {
+        let one = Amounts {
+            requests: 1,
+            ..Amounts::default()
+        };
+        let demand = Demand {
+            bound: one,
+            at_once: one,
+        };
+        let now_ms = directory.clock().now().unix_ms;
+        let _slot = Hold::take(&active.gate, &demand, "m", now_ms, false).unwrap();
+        let waiting = active.handle.ask(QuotaAsk::Reserve(Box::new(Wanted {
+            demand,
+            model: "m".into(),
+            key: KeyId::declared("ci"),
+            priority: Priority::Normal,
             deadline_ms: u64::MAX,
-        });
+        })));
         let revoke = async { directory.put_keys(vec![], &[KeyId::declared("ci")]) };
         let (answer, ()) = tokio::join!(waiting, revoke);
-        assert!(matches!(
-            answer,
-            Ok(KeyReply::Refused(Refusal::Unusable("disabled")))
-        ));
+        assert!(matches!(answer, Ok(QuotaReply::Unusable("disabled"))));
         assert!(directory.key(&KeyHash([2; 32])).is_none());
     });
 }

@@ -9,14 +9,16 @@ use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use troupe_core::RequestId;
-use troupe_core::record::Outcome;
-use troupe_upstream::Facts;
+use troupe_core::limit::Hold;
+use troupe_core::record::{Outcome, Route};
+use troupe_upstream::{Facts, HeaderList};
 
 use super::attempt::Opened;
 use super::exchange::Exchange;
 use super::failure::Whole;
+use super::limits::told;
 use super::relay::Relay;
-use crate::error::Problem;
+use crate::error::{Manner, Problem};
 use crate::plan::Plan;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -40,7 +42,11 @@ pub fn mark(exchange: &mut Exchange, headers: &mut HeaderMap) {
 
 /// An error of the gateway's own; settles the request.
 pub fn problem(exchange: &mut Exchange, problem: &Problem, plan: &Plan) -> HttpResponse {
-    let mut response = problem.answer(exchange.id(), plan.error_shape);
+    let manner = Manner {
+        shape: plan.error_shape,
+        spend_message: plan.spend_message.as_deref(),
+    };
+    let mut response = problem.answer(exchange.id(), manner);
     let status = response.status();
     exchange.record.status = status.as_u16();
     exchange
@@ -48,11 +54,8 @@ pub fn problem(exchange: &mut Exchange, problem: &Problem, plan: &Plan) -> HttpR
         .error
         .get_or_insert_with(|| problem.detail().into_owned());
     mark(exchange, response.headers_mut());
-    if matches!(
-        problem,
-        Problem::Concurrent { .. } | Problem::QueueFull { .. }
-    ) {
-        exchange.worker.gateway.telemetry.refused("concurrent");
+    if let Some(limit) = problem.limit() {
+        exchange.worker.gateway.telemetry.refused(limit);
     }
     let refused = exchange.record.attempts == 0;
     exchange.finish(if refused {
@@ -89,9 +92,9 @@ pub fn relay_whole(exchange: &mut Exchange, whole: Whole) -> HttpResponse {
         body,
         ..
     } = whole;
-    let headers = head(exchange, status, headers, &facts);
+    let response = respond(exchange, status, headers, &facts);
     exchange.finish(Outcome::Completed);
-    respond(status, headers, BoxBody::new(body))
+    response.set_body(BoxBody::new(body))
 }
 
 /// An upstream's answer, relayed as it comes; the relay settles the request.
@@ -109,20 +112,21 @@ pub fn relay(
         || empty
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     exchange.first_event();
-    let mut headers = head(&mut exchange, status, answer.headers, &answer.facts);
+    let mut response = respond(&mut exchange, status, answer.headers, &answer.facts);
     if bodiless {
         exchange.finish(Outcome::Completed);
-        return respond(status, headers, BoxBody::new(()));
+        return response;
     }
     let body = match events {
         Some(events) => {
+            let headers = response.headers_mut();
             headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
             Relay::events(exchange, answer.body, events, plan.silence)
         }
         None => Relay::plain(exchange, answer.body, length, plan.silence),
     };
     let is_sized = matches!(body.size(), BodySize::Sized(_));
-    let mut response = respond(status, headers, BoxBody::new(body));
+    let mut response = response.set_body(BoxBody::new(body));
     if !is_sized && request.version() <= Version::HTTP_10 {
         // It knows no chunks: its answer ends with its connection.
         let head = response.head_mut();
@@ -132,25 +136,43 @@ pub fn relay(
     response
 }
 
-/// The headers as they came (already filtered), the upstream's own id, and what every answer carries.
-fn head(
+/// An answer without its body: the headers as they came (already filtered), the upstream's own id, and what every answer
+/// carries.
+fn respond(
     exchange: &mut Exchange,
     status: StatusCode,
-    mut headers: HeaderMap,
+    relayed: HeaderList,
     facts: &Facts,
-) -> HeaderMap {
+) -> HttpResponse {
     exchange.record.status = status.as_u16();
+    let mut response = HttpResponse::new(status);
+    let headers = response.headers_mut();
+    for (name, value) in relayed {
+        headers.append(name, value);
+    }
     if let Some(id) = &facts.request_id {
         headers.insert(UPSTREAM_REQUEST_ID, id.clone());
     }
-    mark(exchange, &mut headers);
-    headers
+    if status.is_success() {
+        tell_limits(exchange, headers);
+    }
+    mark(exchange, headers);
+    response
 }
 
-fn respond(status: StatusCode, headers: HeaderMap, body: BoxBody) -> HttpResponse {
-    let mut response = HttpResponse::with_body(status, body);
-    *response.headers_mut() = headers;
-    response
+/// The caller's own limits, where its request counted; its spend beside messages only.
+fn tell_limits(exchange: &Exchange, headers: &mut HeaderMap) {
+    let Some(held) = exchange.held().filter(|held| !held.holds().is_empty()) else {
+        return;
+    };
+    let gates = || held.holds().iter().map(Hold::gate);
+    let model = exchange.record.model.as_deref().unwrap_or_default();
+    let now_ms = exchange.worker.gateway.directory.clock().now().unix_ms;
+    let spend = match exchange.record.route {
+        Route::Messages => told::spend(gates(), model, now_ms),
+        _ => None,
+    };
+    told::headers(gates(), model, now_ms, spend, headers);
 }
 
 /// Sets every one of `values`.

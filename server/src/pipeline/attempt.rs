@@ -27,6 +27,7 @@ use troupe_wire::usage::UsageScanner;
 use super::choose::{self, Tried, Wanted};
 use super::exchange::Exchange;
 use super::failure::{Failure, Whole};
+use super::limits::Need;
 use crate::error::Problem;
 use crate::plan::Plan;
 
@@ -52,6 +53,8 @@ pub struct Ask<'a> {
     pub own: bool,
     /// A web conversation that waits for the tool results in the body.
     pub paused: Option<Paused>,
+    /// What it needs of an account's limits; absent for what is not counted.
+    pub need: Option<&'a Need>,
 }
 
 impl Ask<'_> {
@@ -134,6 +137,7 @@ pub async fn run(
             bound: ask.bound,
             binding: ask.binding,
             tried: &tried,
+            need: ask.need,
             // An answer that failed does not keep a request from one that would not.
             patience: plan
                 .concurrency_queue

@@ -19,6 +19,7 @@ use troupe_core::account::{AuthSet, Unavailable, Want};
 use troupe_core::key::AccountBinding;
 
 use super::exchange::Lease;
+use super::limits::Need;
 use crate::error::Problem;
 use crate::plan::Plan;
 use crate::worker::Worker;
@@ -76,6 +77,8 @@ pub struct Wanted<'a> {
     /// Accounts that the key may use.
     pub binding: &'a AccountBinding,
     pub tried: &'a Tried,
+    /// What the request needs of the account's own limits.
+    pub need: Option<&'a Need>,
     /// How long a slot may be waited for.
     pub patience: Duration,
     /// Tokens are waited for until then, however many accounts need a new one.

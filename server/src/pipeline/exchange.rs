@@ -9,26 +9,33 @@ use std::time::Instant;
 use actix_web::http::header::HeaderValue;
 use secrecy::ExposeSecret;
 use troupe_actors::account::ActiveAccount;
-use troupe_actors::key::ActiveKey;
+use troupe_actors::key::KeyEntry;
+use troupe_actors::quota::ActiveQuota;
 use troupe_actors::session::ActiveSession;
 use troupe_core::RequestId;
 use troupe_core::account::{AccountTell, AccountView, AttemptFacts, Auth, Report, Verdict, Window};
 use troupe_core::gate::{EntryGuard, SlotGuard};
-use troupe_core::key::{KeyTotals, Settlement};
+use troupe_core::key::{KeyRecord, KeyTotals};
+use troupe_core::limit::{Amounts, Hold, Overrun};
+use troupe_core::quota::Settlement;
 use troupe_core::record::{Outcome, RequestRecord, Route};
 use troupe_core::routing::Choice;
 use troupe_upstream::breaker::{Outcome as HostOutcome, Permit};
+use troupe_wire::usage::UsageScanner;
 
+use super::limits::Held;
+use super::observe;
+use crate::gateway::KeyWrite;
 use crate::load::RequestPermit;
 use crate::worker::{AccountRoute, Worker};
 
 /// A place at a key's gate.
 #[derive(Debug)]
 pub struct Seat {
-    pub key: Arc<ActiveKey>,
+    pub key: Arc<ActiveQuota>,
     pub hold: EntryGuard,
     /// Absent for what is not counted (count_tokens, models).
-    pub slot: Option<SlotGuard>,
+    pub held: Option<Held>,
 }
 
 /// A place at an account's gate, and the credential that is used there.
@@ -43,6 +50,8 @@ pub struct Lease {
     pub slot: SlotGuard,
     /// After a pause this request goes ahead of all others.
     pub trial: Option<SlotGuard>,
+    /// What it holds of the account's limits.
+    pub quota: Option<Hold>,
     pub permit: Option<Permit>,
     pub choice: Choice,
 }
@@ -131,6 +140,25 @@ impl Exchange {
         self.record.id
     }
 
+    /// Whose request it is, for the row.
+    pub fn is_of(&mut self, key: &KeyRecord) {
+        self.record.key = Some(key.id);
+        self.record.owner.clone_from(&key.owner);
+        self.record.group.clone_from(&key.group);
+    }
+
+    /// The request was admitted: a key whose end counts from its first use begins to end.
+    pub fn note_use(&self, key: &KeyEntry) {
+        let record = key.record();
+        if record.awaits_first_use() {
+            let gateway = &self.worker.gateway;
+            gateway.ask_key_write(KeyWrite::FirstUse {
+                id: record.id,
+                at_ms: self.record.at_ms,
+            });
+        }
+    }
+
     pub fn sit(&mut self, seat: Seat) {
         self.seat = Some(seat);
     }
@@ -207,7 +235,16 @@ impl Exchange {
 
     /// Ends the attempt; the caller sees to it that the account hears.
     pub fn end_attempt(&mut self, verdict: Verdict) -> Option<(Arc<ActiveAccount>, Report)> {
-        let lease = self.lease.take()?;
+        let mut lease = self.lease.take()?;
+        if let Some(hold) = lease.quota.take() {
+            match self.record.upstream_status {
+                Some(_) => {
+                    let now_ms = self.worker.gateway.directory.clock().now().unix_ms;
+                    hold.settle(&self.amounts(), now_ms);
+                }
+                None => hold.give_back(),
+            }
+        }
         let since_ms = |at: Instant| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
         let record = &self.record;
         let ended = verdict == Verdict::Success;
@@ -306,8 +343,7 @@ impl Exchange {
             return;
         }
         let plan = self.worker.gateway.plan.load();
-        let model = record.model.as_deref().unwrap_or_default();
-        record.cost_micro_usd = plan.prices.cost(model, &record.usage).micro_usd;
+        observe::price(record, &plan.prices);
         if let Some((session, _)) = &self.session {
             let used = &record.usage;
             session.set_cached_tokens(used.cache_read + used.cache_write_5m + used.cache_write_1h);
@@ -326,6 +362,50 @@ impl Exchange {
         }
     }
 
+    /// A stream has used so much so far; told of every chunk, looked at now and then.
+    ///
+    /// # Errors
+    /// A strict limit has too little left for what was used: the stream must end.
+    pub fn checkpoint(&mut self, scanner: &UsageScanner) -> Result<(), Overrun> {
+        let held = self.seat.as_mut().and_then(|seat| seat.held.as_mut());
+        let Some(held) = held.filter(|held| held.is_due(scanner.estimated_output_tokens())) else {
+            return Ok(());
+        };
+        let Some((usage, tier)) = observe::so_far(scanner) else {
+            return Ok(());
+        };
+        let of_account = self.lease.as_mut().and_then(|lease| lease.quota.as_mut());
+        let now_ms = self.worker.gateway.directory.clock().now().unix_ms;
+        held.checkpoint(&usage, tier, of_account, now_ms)
+    }
+
+    /// Has any upstream answered, with whatever status?
+    fn was_answered(&self) -> bool {
+        let record = &self.record;
+        record.upstream_status.is_some()
+            || record.failed.iter().any(|failed| failed.status.is_some())
+    }
+
+    /// What was used is counted; where the gateway failed before an upstream answered, nothing was.
+    fn settle(&self, held: Held) {
+        let own_fault = matches!(self.record.outcome, Outcome::Refused | Outcome::Failed);
+        if own_fault && !self.was_answered() {
+            return held.give_back();
+        }
+        let now_ms = self.worker.gateway.directory.clock().now().unix_ms;
+        held.settle(&self.amounts(), now_ms);
+    }
+
+    fn amounts(&self) -> Amounts {
+        Amounts::used(&self.record.usage, self.record.cost_micro_usd)
+    }
+
+    /// What the request holds of limits, while it is counted.
+    #[must_use]
+    pub fn held(&self) -> Option<&Held> {
+        self.seat.as_ref()?.held.as_ref()
+    }
+
     /// Settles the request with what is in its row.
     pub fn finish(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.settled, true) {
@@ -341,9 +421,11 @@ impl Exchange {
         self.record.duration_us = self.timeline.elapsed_us();
         let head_us = self.timeline.head_us.unwrap_or(self.record.duration_us);
         self.record.gateway_us = head_us.saturating_sub(self.timeline.upstream_us);
-        if let Some(Seat { key, hold, slot }) = self.seat.take() {
-            let counted = slot.is_some();
-            drop(slot);
+        if let Some(Seat { key, hold, held }) = self.seat.take() {
+            let counted = held.is_some();
+            if let Some(held) = held {
+                self.settle(held);
+            }
             let used = KeyTotals {
                 requests: u64::from(counted),
                 usage: self.record.usage,

@@ -4,12 +4,13 @@
 //! relayed.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use troupe_core::account::Verdict;
 use troupe_upstream::web::WebFault;
-use troupe_upstream::{AnswerBody, BodyError, ConnectFault, Facts, Retry, SendError, retryable};
+use troupe_upstream::{
+    AnswerBody, BodyError, ConnectFault, Facts, HeaderList, Retry, SendError, retryable,
+};
 
 use super::attempt::Answered;
 use crate::error::Problem;
@@ -21,7 +22,7 @@ const MAX_ERROR_BODY: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Whole {
     pub status: StatusCode,
-    pub headers: HeaderMap,
+    pub headers: HeaderList,
     pub facts: Facts,
     pub body: Bytes,
     pub verdict: Verdict,

@@ -6,15 +6,16 @@
 use std::sync::Arc;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use secrecy::SecretString;
 use troupe_actors::directory::Inactive;
 use troupe_actors::key::KeyEntry;
-use troupe_core::AskError;
-use troupe_core::key::{KeyAsk, KeyRecord, KeyReply, Refusal};
+use troupe_core::key::KeyRecord;
 use troupe_storage::crypt::plain_hash;
 
 use super::exchange::{Exchange, Seat};
+use super::limits::{self, Admission, Need};
 use crate::error::Problem;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, KeyWrite};
 use crate::plan::Plan;
 
 /// How often a gate that closes under a request is looked up again.
@@ -71,7 +72,10 @@ fn known(gateway: &Gateway, secret: &[u8]) -> Result<Arc<KeyEntry>, Problem> {
         .then(|| directory.foreign_key(&plain_hash(secret)))
         .flatten();
     let entry = foreign.ok_or(Problem::Credential("invalid gateway key".into()))?;
-    gateway.upgrade_key(entry.record().id, secret);
+    if let Ok(secret) = std::str::from_utf8(secret) {
+        let (id, secret) = (entry.record().id, SecretString::from(secret));
+        gateway.ask_key_write(KeyWrite::Rehash { id, secret });
+    }
     Ok(entry)
 }
 
@@ -135,7 +139,8 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
         .then(|| rest.trim_ascii())
 }
 
-/// Takes a place at the key's gate: presence, and a slot when the request is `counted`.
+/// Takes a place at the key's gate: presence, and what `need` says of its limits; of what is not counted, presence alone.
+/// The model that the request is to be asked of instead, where a limit says so.
 ///
 /// # Errors
 /// The key's own refusals.
@@ -143,10 +148,11 @@ pub async fn sit(
     exchange: &mut Exchange,
     entry: &Arc<KeyEntry>,
     plan: &Plan,
-    counted: bool,
-) -> Result<(), Problem> {
-    let record = entry.record();
-    exchange.record.key = Some(record.id);
+    need: Option<&Need>,
+    is_downgraded: bool,
+) -> Result<Option<String>, Problem> {
+    let record = Arc::clone(&entry.record());
+    exchange.is_of(&record);
     let gateway = Arc::clone(&exchange.worker.gateway);
     usable(&gateway, &record)?;
     for _ in 0..LOOK_UPS {
@@ -158,58 +164,28 @@ pub async fn sit(
         let Some(hold) = key.entry.enter(now.mono_ms) else {
             continue;
         };
-        if !counted || !plan.limits_enabled {
+        let Some(need) = need else {
             exchange.sit(Seat {
                 key,
                 hold,
-                slot: None,
+                held: None,
             });
-            return Ok(());
-        }
-        if let Some(slot) = key.slots.try_take() {
-            exchange.sit(Seat {
-                key,
-                hold,
-                slot: Some(slot),
-            });
-            return Ok(());
-        }
-        let wait_ms = u64::try_from(plan.concurrency_queue.as_millis()).unwrap_or(u64::MAX);
-        let asked = key.handle.ask(KeyAsk::Reserve {
-            deadline_ms: now.mono_ms.saturating_add(wait_ms),
-        });
-        match asked.await {
-            Ok(KeyReply::Granted(slot)) => {
+            return Ok(None);
+        };
+        match limits::admit(exchange, &key, &record, plan, need, is_downgraded).await? {
+            Admission::Admitted(held) => {
                 exchange.sit(Seat {
                     key,
                     hold,
-                    slot: Some(slot),
+                    held: Some(held),
                 });
-                return Ok(());
+                return Ok(None);
             }
-            Ok(KeyReply::Refused(refusal)) => return Err(refused(refusal, &record.prefix)),
-            Ok(KeyReply::Flushed) | Err(AskError::Stopped | AskError::Restarted) => {}
-            Err(AskError::Overloaded) => {
-                return Err(Problem::QueueFull {
-                    key: record.prefix.clone(),
-                });
-            }
+            Admission::Downgrade(model) => return Ok(Some(model)),
+            Admission::Again => {}
         }
     }
     Err(Problem::Overloaded("the key's actor"))
-}
-
-fn refused(refusal: Refusal, prefix: &str) -> Problem {
-    match refusal {
-        Refusal::Concurrent { limit } => Problem::Concurrent {
-            limit,
-            key: prefix.to_owned(),
-        },
-        Refusal::QueueFull => Problem::QueueFull {
-            key: prefix.to_owned(),
-        },
-        Refusal::Unusable(why) => Problem::Credential(format!("this gateway key is {why}").into()),
-    }
 }
 
 fn quarantined() -> Problem {

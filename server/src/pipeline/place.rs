@@ -45,7 +45,8 @@ fn hashed(kind: u8, bytes: &[u8]) -> u64 {
 /// The part of a `metadata.user_id` that names a session: after `session_`, or the member `session_id` of a JSON text.
 fn session_part(user_id: &str) -> Option<&str> {
     let after = |mark: &str| user_id.find(mark).map(|at| &user_id[at + mark.len()..]);
-    let json = after("\"session_id\":\"").and_then(|rest| rest.split('"').next());
+    let json = || after("\"session_id\":\"").and_then(|rest| rest.split('"').next());
+    let json = user_id.trim_start().starts_with('{').then(json).flatten();
     json.or_else(|| after("session_"))
         .filter(|id| !id.is_empty())
 }

@@ -197,7 +197,7 @@ async fn opened(begun: Begun) -> Result<Opened, Failure> {
     Ok(Opened {
         answer: UpstreamAnswer {
             status: StatusCode::OK,
-            headers,
+            headers: headers.into_iter().collect(),
             facts,
             body,
             reused: false,

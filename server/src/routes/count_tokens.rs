@@ -57,7 +57,7 @@ async fn counted(
     body: troupe_wire::patch::Body,
 ) -> Result<Answered, Problem> {
     let entry = Arc::clone(&call.entry);
-    key::sit(&mut call.exchange, &entry, &call.plan, false).await?;
+    key::sit(&mut call.exchange, &entry, &call.plan, None, false).await?;
     let bound = messages::owner_of(call, peek).await?;
     let record = Arc::clone(&entry.record());
     let model = call.exchange.record.model.clone();
@@ -74,6 +74,7 @@ async fn counted(
         binding: &record.binding,
         own: call.own,
         paused: None,
+        need: None,
     };
     attempt::run(&mut call.exchange, &mut ask, &call.plan).await
 }

@@ -10,6 +10,7 @@ use troupe_wire::patch;
 use super::Call;
 use crate::error::Problem;
 use crate::pipeline::attempt::{self, Answered, Ask, AskBody};
+use crate::pipeline::limits::Need;
 use crate::pipeline::{answer, body, key, owner, place, web};
 
 /// Reads, admits, places, tries, relays.
@@ -24,10 +25,11 @@ pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
 }
 
 async fn admitted(call: &mut Call<'_>) -> Result<Answered, Problem> {
-    let (peek, body, _permit) = read(call).await?;
-    let entry = Arc::clone(&call.entry);
+    let (peek, mut body, _permit) = read(call).await?;
     call.exchange.record.stream = peek.stream;
-    key::sit(&mut call.exchange, &entry, &call.plan, true).await?;
+    let need = admit(call, &peek, &mut body).await?;
+    let entry = Arc::clone(&call.entry);
+    call.exchange.note_use(&entry);
     let bound = owner_of(call, &peek).await?;
     let record = Arc::clone(&entry.record());
     let session = place::session_key(record.id, call.request.headers(), Some(&peek));
@@ -56,8 +58,31 @@ async fn admitted(call: &mut Call<'_>) -> Result<Answered, Problem> {
         binding: &record.binding,
         own: call.own,
         paused,
+        need: Some(&need),
     };
     attempt::run(&mut call.exchange, &mut ask, &call.plan).await
+}
+
+/// What the request needs of limits is its own from here on; it may be asked of another model than the client's.
+async fn admit(
+    call: &mut Call<'_>,
+    peek: &RequestPeek,
+    body: &mut patch::Body,
+) -> Result<Need, Problem> {
+    let model = call.exchange.record.model.clone().unwrap_or_default();
+    let mut need = Need::of_message(body.original(), peek, model);
+    let (entry, plan) = (Arc::clone(&call.entry), Arc::clone(&call.plan));
+    let other = key::sit(&mut call.exchange, &entry, &plan, Some(&need), false).await?;
+    if let Some(other) = other {
+        body.alias_model(peek, &other)
+            .map_err(|error| Problem::Invalid(error.to_string()))?;
+        let asked: Arc<str> = peek.model.as_str().into();
+        call.exchange.record.downgraded_from = Some(asked);
+        call.exchange.record.model = Some(other.as_str().into());
+        need = need.with_model(other.into());
+        key::sit(&mut call.exchange, &entry, &plan, Some(&need), true).await?;
+    }
+    Ok(need)
 }
 
 /// The account whose resources the body names. Those of a caller's own credential are between it and the upstream.
@@ -101,7 +126,7 @@ pub(super) async fn read(
         }
     };
     let rules = &call.entry.record().rules;
-    if !(rules.permits(&peek.model) || rules.permits(model)) {
+    if !rules.permits_alias(&peek.model, model) {
         return Err(Problem::NotAllowed(format!(
             "this key may not use the model {}",
             peek.model

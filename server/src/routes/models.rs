@@ -58,7 +58,8 @@ fn known(call: &Call<'_>) -> Vec<Model> {
         }
     }
     let rules = &call.entry.record().rules;
-    models.retain(|model| rules.permits(&model.id));
+    let meant = |id: &str| call.plan.aliases.get(id).map(String::as_str);
+    models.retain(|model| rules.permits_alias(&model.id, meant(&model.id).unwrap_or(&model.id)));
     models
 }
 

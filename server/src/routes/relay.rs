@@ -14,7 +14,7 @@ use actix_web::http::header::UPGRADE;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use troupe_core::AccountId;
-use troupe_core::key::ResourceScope;
+use troupe_core::key::{KeyRecord, ResourceScope};
 use troupe_core::record::Route;
 use troupe_upstream::body::UploadError;
 use troupe_upstream::{AnswerBody, Body};
@@ -24,6 +24,7 @@ use super::{Call, messages};
 use crate::error::Problem;
 use crate::pipeline::attempt::{self, Answered, Ask, AskBody, Opened};
 use crate::pipeline::failure::Whole;
+use crate::pipeline::limits::Need;
 use crate::pipeline::{answer, body, key, owner};
 use paths::Named;
 
@@ -47,7 +48,16 @@ pub(super) async fn answer(mut call: Call<'_>) -> HttpResponse {
 async fn relayed(call: &mut Call<'_>) -> Result<(Answered, bool), Problem> {
     allowed(call).map_err(|refusal| call.size_first(refusal))?;
     let entry = Arc::clone(&call.entry);
-    key::sit(&mut call.exchange, &entry, &call.plan, true).await?;
+    let need = Need::of_relay();
+    key::sit(
+        &mut call.exchange,
+        &entry,
+        &call.plan,
+        Some(&need),
+        false,
+    )
+    .await?;
+    call.exchange.note_use(&entry);
     let bound = match call.own {
         true => None,
         false => bound(call).await?,
@@ -68,6 +78,7 @@ async fn relayed(call: &mut Call<'_>) -> Result<(Answered, bool), Problem> {
         stream: false,
         own: call.own,
         paused: None,
+        need: Some(&need),
     };
     let answered = attempt::run(&mut call.exchange, &mut ask, &call.plan).await?;
     let json = matches!(&answered, Answered::Open(opened) if opened.events.is_none() && is_json(opened.answer.facts.content_type.as_ref()));
@@ -86,13 +97,28 @@ fn allowed(call: &Call<'_>) -> Result<(), Problem> {
     if paths::forbidden(call.path) {
         return Err(Problem::NotFound("no such path".into()));
     }
-    if !call.entry.record().endpoints.allows_relay(call.path) {
+    let key = call.entry.record();
+    if !key.endpoints.allows_relay(call.path) {
         return Err(Problem::NotAllowed(format!(
             "this key may not call {}",
             call.path
         )));
     }
+    if *method == Method::POST
+        && paths::is_batches(call.path)
+        && let Some(what) = unmetered_in_batches(&key)
+    {
+        return Err(Problem::NotAllowed(format!(
+            "this key may make no batches: {what} cannot be kept for each of a batch's requests; send them one by one"
+        )));
+    }
     Ok(())
+}
+
+/// What a key is held to with each request and could not be held to with the requests of a batch, which only the
+/// upstream looks into.
+fn unmetered_in_batches(key: &KeyRecord) -> Option<&'static str> {
+    (!key.rules.is_empty()).then_some("its rules for models")
 }
 
 /// The account that the path's resource belongs to.

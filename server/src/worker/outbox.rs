@@ -1,10 +1,11 @@
 //! What happened on this worker, told in batches: rows to the recorder and the metrics, settlements to keys, reports to
 //! accounts.
 //!
-//! Invariant: everything put in is told once, within [`FLUSH_AFTER`] or at [`BATCH`] entries, and at the latest when the
-//! worker ends. A report of a fault is told at once: the next request must see it. One that changes nothing that the next
-//! request looks at may wait for others of its account, [`LATER`] or until [`MANY`] wait: in a large pool each would be a
-//! message to another actor.
+//! Invariant: everything put in is told once, within [`ROWS_AFTER`] or at [`BATCH`] rows, and at the latest when the worker
+//! ends. A report of a fault is told at once, and one that the next request should see within [`NEWS_AFTER`]. One that
+//! changes nothing that the next request looks at may wait for others of its account, [`LATER`] or until [`MANY`] wait: in
+//! a large pool each would be a message to another actor. Each message wakes another thread, which costs a lone request
+//! more than all its bookkeeping.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -12,16 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use troupe_actors::account::ActiveAccount;
-use troupe_actors::key::ActiveKey;
+use troupe_actors::quota::ActiveQuota;
 use troupe_core::account::{AccountTell, Report, Verdict, Window};
-use troupe_core::key::{KeyTell, Settlement};
+use troupe_core::quota::{QuotaTell, Settlement};
 use troupe_core::record::RequestRecord;
 use troupe_core::recorder::RecorderTell;
 
 use crate::gateway::Gateway;
 
 const BATCH: usize = 100;
-const FLUSH_AFTER: Duration = Duration::from_millis(3);
+const ROWS_AFTER: Duration = Duration::from_millis(50);
+const NEWS_AFTER: Duration = Duration::from_millis(3);
 const LATER: Duration = Duration::from_millis(250);
 const MANY: usize = 2_048;
 /// Windows that are so near to what is known change no choice (parts per million).
@@ -38,12 +40,14 @@ pub struct Outbox {
 struct Inner {
     gateway: Arc<Gateway>,
     rows: RefCell<Vec<RequestRecord>>,
-    settled: RefCell<Vec<(Arc<ActiveKey>, Settlement)>>,
+    settled: RefCell<Vec<(Arc<ActiveQuota>, Settlement)>>,
     reports: RefCell<Vec<(Arc<ActiveAccount>, Report)>>,
     /// Those that may wait.
     later: RefCell<Vec<(Arc<ActiveAccount>, Report)>>,
-    scheduled: Cell<bool>,
-    scheduled_later: Cell<bool>,
+    /// Which of the three have a timer.
+    rows_due: Cell<bool>,
+    reports_due: Cell<bool>,
+    later_due: Cell<bool>,
 }
 
 impl Outbox {
@@ -56,8 +60,9 @@ impl Outbox {
                 settled: RefCell::default(),
                 reports: RefCell::default(),
                 later: RefCell::default(),
-                scheduled: Cell::new(false),
-                scheduled_later: Cell::new(false),
+                rows_due: Cell::new(false),
+                reports_due: Cell::new(false),
+                later_due: Cell::new(false),
             }),
         }
     }
@@ -69,16 +74,16 @@ impl Outbox {
         let full = rows.len() >= BATCH;
         drop(rows);
         if full {
-            self.inner.flush();
+            self.inner.flush_rows();
         } else {
-            self.schedule();
+            self.schedule_rows();
         }
     }
 
     /// What a finished request owes its key; recorded beside its row, so flushed with it.
-    pub fn settle(&self, key: Arc<ActiveKey>, settlement: Settlement) {
+    pub fn settle(&self, key: Arc<ActiveQuota>, settlement: Settlement) {
         self.inner.settled.borrow_mut().push((key, settlement));
-        self.schedule();
+        self.schedule_rows();
     }
 
     /// What an attempt told about an account.
@@ -90,7 +95,7 @@ impl Outbox {
             account.handle.tell(AccountTell::Reports(vec![report]));
         } else if is_news(&account, &report) {
             self.inner.reports.borrow_mut().push((account, report));
-            self.schedule();
+            self.schedule(|inner| &inner.reports_due, NEWS_AFTER, Inner::flush_reports);
         } else {
             let mut later = self.inner.later.borrow_mut();
             later.push((account, report));
@@ -99,56 +104,49 @@ impl Outbox {
             if many {
                 self.inner.flush_later();
             } else {
-                self.schedule_later();
+                self.schedule(|inner| &inner.later_due, LATER, Inner::flush_later);
             }
         }
     }
 
-    fn schedule_later(&self) {
-        if self.inner.scheduled_later.replace(true) {
-            return;
-        }
-        let inner = Rc::clone(&self.inner);
-        actix_web::rt::spawn(async move {
-            tokio::time::sleep(LATER).await;
-            inner.scheduled_later.set(false);
-            inner.flush_later();
-        });
+    fn schedule_rows(&self) {
+        self.schedule(|inner| &inner.rows_due, ROWS_AFTER, Inner::flush_rows);
     }
 
-    fn schedule(&self) {
-        if self.inner.scheduled.replace(true) {
+    /// Flushes after a while, unless that is to be done already.
+    fn schedule(&self, due: fn(&Inner) -> &Cell<bool>, after: Duration, flush: fn(&Inner)) {
+        if due(&self.inner).replace(true) {
             return;
         }
         let inner = Rc::clone(&self.inner);
         actix_web::rt::spawn(async move {
-            tokio::time::sleep(FLUSH_AFTER).await;
-            inner.scheduled.set(false);
-            inner.flush();
+            tokio::time::sleep(after).await;
+            due(&inner).set(false);
+            flush(&inner);
         });
     }
 }
 
 impl Drop for Outbox {
     fn drop(&mut self) {
-        self.inner.flush();
+        self.inner.flush_rows();
+        self.inner.flush_reports();
         self.inner.flush_later();
     }
 }
 
 impl Inner {
-    fn flush_later(&self) {
-        for (account, batch) in grouped(self.later.take()) {
-            account.handle.tell(AccountTell::Reports(batch));
-        }
+    fn flush_reports(&self) {
+        tell_reports(self.reports.take());
     }
 
-    fn flush(&self) {
+    fn flush_later(&self) {
+        tell_reports(self.later.take());
+    }
+
+    fn flush_rows(&self) {
         for (key, batch) in grouped(self.settled.take()) {
-            key.handle.tell(KeyTell::Settle(batch));
-        }
-        for (account, batch) in grouped(self.reports.take()) {
-            account.handle.tell(AccountTell::Reports(batch));
+            key.handle.tell(QuotaTell::Settle(batch));
         }
         let rows = self.rows.take();
         if !rows.is_empty() {
@@ -159,6 +157,12 @@ impl Inner {
                 .handle
                 .tell(RecorderTell::Rows(rows));
         }
+    }
+}
+
+fn tell_reports(reports: Vec<(Arc<ActiveAccount>, Report)>) {
+    for (account, batch) in grouped(reports) {
+        account.handle.tell(AccountTell::Reports(batch));
     }
 }
 

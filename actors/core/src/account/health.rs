@@ -109,6 +109,10 @@ pub enum Unavailable {
     Reserved {
         until_ms: u64,
     },
+    /// What may be used of it here is used.
+    Limited {
+        until_ms: u64,
+    },
     /// Its upstream host fails for everybody.
     HostDown {
         until_ms: u64,
@@ -125,7 +129,7 @@ pub enum Unavailable {
 
 impl Unavailable {
     /// Every word there is, in the order in which reasons are told.
-    pub const WORDS: [&str; 17] = [
+    pub const WORDS: [&str; 18] = [
         "disabled",
         "not for this key",
         "not for this model",
@@ -138,6 +142,7 @@ impl Unavailable {
         "renewing its token",
         "throttled",
         "at its reserve",
+        "at its limit",
         "down with its host",
         "misconfigured",
         "full",
@@ -161,11 +166,12 @@ impl Unavailable {
             Self::Renewing { .. } => 9,
             Self::Throttled { .. } => 10,
             Self::Reserved { .. } => 11,
-            Self::HostDown { .. } => 12,
-            Self::Misconfigured => 13,
-            Self::Full => 14,
-            Self::Tried => 15,
-            Self::Gone => 16,
+            Self::Limited { .. } => 12,
+            Self::HostDown { .. } => 13,
+            Self::Misconfigured => 14,
+            Self::Full => 15,
+            Self::Tried => 16,
+            Self::Gone => 17,
         };
         Self::WORDS[place]
     }
@@ -176,6 +182,7 @@ impl Unavailable {
         match self {
             Self::Throttled { until_ms }
             | Self::Reserved { until_ms }
+            | Self::Limited { until_ms }
             | Self::Renewing { until_ms }
             | Self::HostDown { until_ms }
             | Self::OffSchedule { until_ms } => Some(*until_ms).filter(|&at| at != u64::MAX),
@@ -204,6 +211,7 @@ mod tests {
             Unavailable::Renewing { until_ms },
             Unavailable::Throttled { until_ms },
             Unavailable::Reserved { until_ms },
+            Unavailable::Limited { until_ms },
             Unavailable::HostDown { until_ms },
             Unavailable::Misconfigured,
             Unavailable::Full,

@@ -8,6 +8,8 @@
 //! `used` is what upstreams have told. `charged` is what stays if the process dies now: facts, and what running requests
 //! are using that nobody has told yet; it is the durable one. `taken` is everything that others may not have.
 //!
+//! A counter that has reached the end of its numbers stays there: nobody uses so much, and who says so makes no room.
+//!
 //! Invariant: `take` never lets `taken` pass the capacity; `used` ≤ `charged` ≤ `taken` at rest.
 
 use std::sync::Arc;
@@ -96,6 +98,11 @@ impl Cell {
         }
     }
 
+    /// Has nobody anything of it, and never had?
+    pub(crate) fn is_unused(&self) -> bool {
+        self.taken() == 0 && self.charged() == 0 && self.open() == 0
+    }
+
     pub(super) fn enter(&self) {
         self.open.fetch_add(1, Relaxed);
     }
@@ -133,17 +140,11 @@ fn shift(counter: &AtomicU64, before: u64, now: u64) {
 }
 
 fn add(counter: &AtomicU64, units: u64) {
-    let before = counter.fetch_add(units, SeqCst);
-    if before.checked_add(units).is_none() {
-        // Nobody uses so much; an upstream that says so must not make room for more.
-        counter.store(u64::MAX, Relaxed);
-    }
+    let added = |value: u64| Some(value.saturating_add(units));
+    let _ = counter.fetch_update(SeqCst, SeqCst, added);
 }
 
-/// What is given back was taken, so there is nothing to check but a counter that stopped at its end.
 fn sub(counter: &AtomicU64, units: u64) {
-    let before = counter.fetch_sub(units, SeqCst);
-    if before < units {
-        counter.store(0, Relaxed);
-    }
+    let taken = |value: u64| (value < u64::MAX).then(|| value.saturating_sub(units));
+    let _ = counter.fetch_update(SeqCst, SeqCst, taken);
 }

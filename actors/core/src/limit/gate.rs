@@ -3,8 +3,9 @@
 //! Invariant: cells are never copied: every view of a scope shows the same cell for the same limit and window, so that a
 //! hold gives back what it took, whatever was published meanwhile.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use smallvec::SmallVec;
@@ -13,9 +14,14 @@ use super::amounts::Amounts;
 use super::cell::Cell;
 use super::name::{Dimension, LimitName, Scope, Source};
 use super::rule::{Cap, LimitRule};
+use crate::id::LimitId;
 use crate::models::Pattern;
 use crate::price::Multiplier;
 
+/// The windows of one limit, the oldest first.
+pub(crate) type Cells = SmallVec<[Arc<Cell>; 3]>;
+/// Every cell that a scope has, of limits that hold and of those that did.
+pub(crate) type AllCells = Arc<Mutex<HashMap<LimitId, Cells>>>;
 type Notify = Box<dyn Fn() + Send + Sync>;
 
 /// A scope's limits as requests see them.
@@ -39,7 +45,7 @@ pub struct Limit {
     pub rule: LimitRule,
     pub source: Source,
     /// The oldest window first.
-    pub cells: SmallVec<[Arc<Cell>; 3]>,
+    pub cells: Cells,
 }
 
 /// The published view, and what is shared by everybody who uses it.
@@ -47,7 +53,10 @@ pub struct Gate {
     view: ArcSwap<ScopeView>,
     waiting: AtomicUsize,
     freed: OnceLock<Notify>,
+    /// The actor has been told that units are free, and has not looked yet.
+    is_told: AtomicBool,
     learnt: Learnt,
+    cells: AllCells,
 }
 
 /// What requests of the scope used on average, the last ones most.
@@ -62,6 +71,8 @@ struct Learnt {
 const PARTS: u64 = 16;
 /// The last request's weight is one in so many.
 const WEIGHT: u64 = 8;
+/// No request counts for more: so many that no limit is ever meant, so few that counters do not reach their end.
+const MOST_UNITS: u64 = 1 << 48;
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -92,15 +103,21 @@ impl ScopeView {
         self.limits.iter().filter(|limit| limit.applies(model))
     }
 
+    /// Does any limit count tokens or money?
+    #[must_use]
+    pub fn is_metered(&self) -> bool {
+        self.limits.iter().any(|limit| limit.name.is_metered())
+    }
+
     /// Units of `limit` that so much is for this scope.
     #[must_use]
     pub fn units(&self, name: LimitName, amounts: &Amounts) -> u64 {
         let units = amounts.of(name);
-        if name.is_spend() {
-            self.multiplier.apply(units)
-        } else {
-            units
-        }
+        let units = match name.is_spend() {
+            true => self.multiplier.apply(units),
+            false => units,
+        };
+        units.min(MOST_UNITS)
     }
 }
 
@@ -130,7 +147,9 @@ impl Gate {
             view: ArcSwap::from_pointee(view),
             waiting: AtomicUsize::new(0),
             freed: OnceLock::new(),
+            is_told: AtomicBool::new(false),
             learnt: Learnt::default(),
+            cells: AllCells::default(),
         })
     }
 
@@ -150,18 +169,30 @@ impl Gate {
         self.view.store(Arc::new(view));
     }
 
+    /// Is there nothing to keep? Such a scope need not be asked.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let view = self.view.load();
+        view.ready && view.limits.is_empty()
+    }
+
     /// Requests in the actor's queue: nobody goes ahead of them.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.load(SeqCst)
     }
 
-    /// The actor sets it *before* it tries once more, so that no wake-up is lost.
+    /// The actor sets it *before* it tries once more, so that no wake-up is lost; it hears of what comes free from now.
     pub fn set_waiting(&self, waiting: usize) {
         self.waiting.store(waiting, SeqCst);
+        self.is_told.store(false, SeqCst);
     }
 
-    /// Called whenever units are given back while somebody waits. Set once, by the shell.
+    pub(crate) fn cells(&self) -> AllCells {
+        Arc::clone(&self.cells)
+    }
+
+    /// Called when units are given back while somebody waits, once until the actor looks. Set once, by the shell.
     pub fn on_freed(&self, notify: impl Fn() + Send + Sync + 'static) {
         let _ = self.freed.set(Box::new(notify));
     }
@@ -169,6 +200,7 @@ impl Gate {
     pub(super) fn tell_if_waited_for(&self) {
         if self.waiting() > 0
             && let Some(notify) = self.freed.get()
+            && !self.is_told.swap(true, SeqCst)
         {
             notify();
         }

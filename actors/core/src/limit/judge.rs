@@ -156,14 +156,19 @@ fn shortage(view: &ScopeView, limit: &Limit, need: u64, unix_ms: u64) -> Option<
     if limit.rule.is_shadow() || taken.saturating_add(need) <= capacity {
         return None;
     }
-    let why = if need > capacity {
-        Why::Never
-    } else if limit.name == LimitName::Concurrent || used.saturating_add(need) <= capacity {
-        Why::Reserved
+    let is_reserved = limit.name == LimitName::Concurrent || used.saturating_add(need) <= capacity;
+    // By the next window what is granted may be over.
+    let then = capacity.min(limit.rule.capacity(cell.span.end_ms));
+    let (why, capacity) = if need > capacity {
+        (Why::Never, capacity)
+    } else if is_reserved {
+        (Why::Reserved, capacity)
+    } else if need > then {
+        (Why::Never, then)
     } else if used >= capacity {
-        Why::Spent
+        (Why::Spent, capacity)
     } else {
-        Why::TooLittle
+        (Why::TooLittle, capacity)
     };
     Some(Shortage {
         scope: view.scope.clone(),

@@ -14,17 +14,18 @@
 use std::sync::Arc;
 
 use super::message::{QuotaAsk, QuotaDone, QuotaEffect, QuotaReply, QuotaTell, Settlement, Wanted};
-use super::queue::{FairQueue, Served, Waiter};
+use super::queue::{FairQueue, Waiter};
 use super::record::QuotaRecord;
+use super::serving::Serving;
 use super::totals::{KeyLedger, Totals};
 use super::windows::Windows;
 use crate::gate::Entry;
-use crate::limit::{Blocked, Gate, Hold, LimitName, OnLimit, Scope, ScopeView};
+use crate::limit::{Gate, Scope, ScopeView};
 use crate::machine::{Input, Machine, Ticket, Turn};
-use crate::port::CellRows;
+use crate::port::{CellRows, QuotaRow};
 use crate::time::Now;
 
-/// How long an actor that could not leave waits before it tries again.
+/// How long an actor that could not leave, or whose store failed, waits before it tries again.
 const TRY_AGAIN_MS: u64 = 1_000;
 
 /// What lives beside the machine and outlives its panic.
@@ -54,9 +55,12 @@ pub struct Quota {
     /// What was used before of the present limits is known.
     ready: bool,
     loading: bool,
-    /// Rows changed since they were stored; and they are on their way.
-    unsaved: bool,
-    saving: bool,
+    /// Not before then, after the store failed (monotonic).
+    load_at_ms: u64,
+    save_at_ms: u64,
+    /// Rows on their way to the store, and the flushes that are answered when they are there.
+    saving: Option<Vec<QuotaRow>>,
+    flushed: Vec<Ticket>,
     queue: FairQueue,
     totals: Option<Totals>,
     flushing: Vec<Ticket>,
@@ -76,7 +80,7 @@ impl Quota {
             rows,
         } = shared.clone();
         gate.set_waiting(0);
-        let windows = Windows::new(rows, &gate.look());
+        let windows = Windows::new(rows, &gate);
         let totals = record.key.as_ref().map(|_| Totals::new(ledger, now));
         let mut quota = Self {
             ready: false,
@@ -85,8 +89,10 @@ impl Quota {
             entry,
             windows,
             loading: false,
-            unsaved: true,
-            saving: false,
+            load_at_ms: now.mono_ms,
+            save_at_ms: now.mono_ms,
+            saving: None,
+            flushed: Vec::new(),
             queue: FairQueue::default(),
             totals,
             flushing: Vec::new(),
@@ -117,8 +123,8 @@ impl Quota {
         }
     }
 
-    fn load(&mut self, turn: &mut Turn<Self>) {
-        if !self.ready && !self.loading {
+    fn load(&mut self, now: Now, turn: &mut Turn<Self>) {
+        if !self.ready && !self.loading && self.load_at_ms <= now.mono_ms {
             self.loading = true;
             turn.effect(QuotaEffect::Load(self.windows.unknown(&self.record)));
         }
@@ -129,10 +135,14 @@ impl Quota {
             return turn.reply(ticket, QuotaReply::Unusable(why));
         }
         let is_shared = self.record.key.is_none();
-        if let Err(waiter) = self.queue.push(Waiter { ticket, wanted }, is_shared) {
+        let waiter = Waiter {
+            ticket,
+            wanted,
+            since_ms: now.mono_ms,
+        };
+        if let Err(waiter) = self.queue.push(waiter, is_shared) {
             return turn.reply(waiter.ticket, QuotaReply::Full);
         }
-        self.gate.set_waiting(self.queue.len());
         self.serve(now, turn);
     }
 
@@ -143,25 +153,33 @@ impl Quota {
             .and_then(|key| key.unusable(now.unix_ms))
     }
 
-    /// Grants what fits, in turn, then refuses those whose time is over.
+    /// Grants what fits, in turn, and refuses those whose time is over; then whoever stood behind one of these has a look.
     fn serve(&mut self, now: Now, turn: &mut Turn<Self>) {
-        if self.queue.is_empty() {
-            return;
+        loop {
+            self.gate.set_waiting(self.queue.len());
+            if self.queue.is_empty() {
+                return;
+            }
+            if let Some(why) = self.unusable(now) {
+                return self.refuse_all(turn, || QuotaReply::Unusable(why));
+            }
+            if self.ready {
+                let mut serving = Serving::new(&self.gate, now);
+                self.queue.serve(|waiter| serving.one(waiter, turn));
+            }
+            let late = self
+                .queue
+                .remove(|waiter| waiter.wanted.deadline_ms <= now.mono_ms);
+            if late.is_empty() {
+                return self.gate.set_waiting(self.queue.len());
+            }
+            for waiter in late {
+                turn.reply(waiter.ticket, QuotaReply::Late);
+            }
         }
-        if self.ready {
-            let gate = &self.gate;
-            self.queue
-                .serve(|waiter| serve_one(gate, now, waiter, turn));
-        }
-        let late = |waiter: &Waiter| waiter.wanted.deadline_ms <= now.mono_ms;
-        for waiter in self.queue.remove(late) {
-            turn.reply(waiter.ticket, QuotaReply::Late);
-        }
-        self.gate.set_waiting(self.queue.len());
     }
 
     fn settle(&mut self, now: Now, settled: &[Settlement]) {
-        self.unsaved = true;
         if let Some(totals) = &mut self.totals {
             totals.add(now, settled.iter().map(|settlement| &settlement.used));
         }
@@ -169,9 +187,6 @@ impl Quota {
 
     fn update(&mut self, now: Now, record: Arc<QuotaRecord>, turn: &mut Turn<Self>) {
         self.record = record;
-        if let Some(why) = self.unusable(now) {
-            self.refuse_all(turn, || QuotaReply::Unusable(why));
-        }
         self.open(now);
         self.serve(now, turn);
     }
@@ -193,16 +208,20 @@ impl Quota {
                         self.open(now);
                         self.serve(now, turn);
                     }
-                    None => self.refuse_all(turn, || QuotaReply::Unread),
+                    None => {
+                        self.load_at_ms = now.mono_ms.saturating_add(TRY_AGAIN_MS);
+                        self.refuse_all(turn, || QuotaReply::Unread);
+                    }
                 }
             }
-            QuotaDone::Saved { ok } => {
-                self.saving = false;
-                self.unsaved |= !ok;
-            }
+            QuotaDone::Saved { ok } => self.saved(now, ok, turn),
             QuotaDone::TotalsLoaded(totals) => {
                 if let Some(all) = &mut self.totals {
+                    let is_read = totals.is_some();
                     all.loaded(now, totals);
+                    if is_read && !self.flushing.is_empty() {
+                        all.hurry(now);
+                    }
                 }
             }
             QuotaDone::TotalsSaved { ok } => {
@@ -213,38 +232,57 @@ impl Quota {
         }
     }
 
-    /// Opens the cells of the next windows.
+    /// Opens the cells of the next windows; of those before, where the clock was set back.
     fn roll(&mut self, now: Now, turn: &mut Turn<Self>) {
-        if self.ready && self.windows.edge_ms() <= now.unix_ms {
+        if self.ready && self.windows.is_past(now) {
             self.open(now);
             self.serve(now, turn);
         }
     }
 
     fn save(&mut self, now: Now, turn: &mut Turn<Self>) {
-        if !std::mem::replace(&mut self.unsaved, false) {
-            return;
-        }
         let rows = self.windows.to_save(now);
         if !rows.is_empty() {
-            self.saving = true;
+            self.saving = Some(rows.clone());
             turn.effect(QuotaEffect::Save(rows));
         }
     }
 
-    /// Answers a flush when nothing is under way any more.
-    fn flush(&mut self, now: Now, turn: &mut Turn<Self>) {
-        if self.flushing.is_empty() || self.saving {
-            return;
+    fn saved(&mut self, now: Now, ok: bool, turn: &mut Turn<Self>) {
+        let rows = self.saving.take().unwrap_or_default();
+        if ok {
+            self.windows.saved(&rows);
+            self.windows.tidy(&self.record, now);
+        } else {
+            self.save_at_ms = now.mono_ms.saturating_add(TRY_AGAIN_MS);
         }
-        if self.totals.as_ref().is_some_and(Totals::is_busy) {
+        for ticket in self.flushed.drain(..) {
+            turn.reply(ticket, QuotaReply::Flushed);
+        }
+    }
+
+    /// Saves for those who ask for it, each once; answers when nothing is under way any more.
+    fn flush(&mut self, now: Now, turn: &mut Turn<Self>) {
+        let is_busy = self.totals.as_ref().is_some_and(Totals::is_busy);
+        if self.flushing.is_empty() || self.saving.is_some() || is_busy {
             return;
         }
         self.save(now, turn);
-        if !self.saving {
-            for ticket in self.flushing.drain(..) {
-                turn.reply(ticket, QuotaReply::Flushed);
-            }
+        let asked = std::mem::take(&mut self.flushing);
+        if self.saving.is_some() {
+            self.flushed = asked;
+            return;
+        }
+        for ticket in asked {
+            turn.reply(ticket, QuotaReply::Flushed);
+        }
+    }
+
+    /// Stores what limits that hold no more have charged when they are many, so that their cells can go.
+    fn make_room(&mut self, now: Now, turn: &mut Turn<Self>) {
+        let may_save = self.saving.is_none() && self.save_at_ms <= now.mono_ms;
+        if may_save && self.windows.is_crowded(&self.record) {
+            self.save(now, turn);
         }
     }
 
@@ -265,49 +303,19 @@ impl Quota {
         }
         let quiet = self.totals.as_ref().is_none_or(Totals::is_quiet)
             && self.queue.is_empty()
-            && !self.saving
+            && self.flushing.is_empty()
+            && self.saving.is_none()
+            && self.save_at_ms <= now.mono_ms
             && !self.loading;
         if quiet && self.entry.inside() == 0 {
+            // Whoever was inside since the last save has changed a cell, or nothing.
             self.save(now, turn);
-            // Whoever was inside since then has told so before leaving, and it would be unsaved.
-            if !self.saving && self.entry.try_close() {
+            if self.saving.is_none() && self.entry.try_close() {
                 return turn.stop();
             }
         }
         self.wake_at_ms = now.mono_ms + TRY_AGAIN_MS;
     }
-}
-
-fn serve_one(gate: &Arc<Gate>, now: Now, waiter: Waiter, turn: &mut Turn<Quota>) -> Served {
-    let Wanted { demand, model, .. } = &waiter.wanted;
-    match Hold::take(gate, demand, model, now.unix_ms, true) {
-        Ok(hold) => turn.reply(waiter.ticket, QuotaReply::Granted(hold)),
-        Err(Blocked::Short { limit }) if waits(gate, limit, &waiter.wanted, now) => {
-            return Served::Waits(waiter);
-        }
-        Err(Blocked::Cold | Blocked::Behind) => return Served::Waits(waiter),
-        Err(Blocked::Short { .. }) => turn.reply(waiter.ticket, QuotaReply::Judge),
-    }
-    Served::Done
-}
-
-/// Can a request that the limit at this place keeps out pass by waiting?
-fn waits(gate: &Gate, place: usize, wanted: &Wanted, now: Now) -> bool {
-    let view = gate.look();
-    let Some(limit) = view.limits.get(place) else {
-        return false;
-    };
-    if limit.name == LimitName::Concurrent {
-        return true;
-    }
-    let Some(cell) = limit.cell(now.unix_ms) else {
-        return true;
-    };
-    let bound = view.units(limit.name, &wanted.demand.bound);
-    let need = gate.reserves(limit, &view, bound);
-    let capacity = limit.rule.capacity(now.unix_ms);
-    let only_reserved = cell.used().saturating_add(need) <= capacity;
-    only_reserved || (limit.rule.on_limit == OnLimit::Queue && need <= capacity)
 }
 
 impl Machine for Quota {
@@ -338,18 +346,25 @@ impl Machine for Quota {
             Input::Left(ticket) => {
                 self.queue.remove(|waiter| waiter.ticket == ticket);
                 self.flushing.retain(|&waiting| waiting != ticket);
-                self.gate.set_waiting(self.queue.len());
+                self.flushed.retain(|&waiting| waiting != ticket);
                 self.serve(now, turn);
             }
         }
-        self.load(turn);
+        self.load(now, turn);
         if let Some(effect) = self.totals.as_mut().and_then(|totals| totals.next(now)) {
             turn.effect(effect);
         }
         self.flush(now, turn);
+        self.make_room(now, turn);
         self.leave_if_idle(now, turn);
-        let to_edge_ms = self.windows.edge_ms().saturating_sub(now.unix_ms);
-        self.edge_at_ms = now.mono_ms.saturating_add(to_edge_ms);
+        // What is not known cannot be opened, whatever the time is.
+        self.edge_at_ms = match self.ready {
+            true => {
+                let to_edge_ms = self.windows.edge_ms().saturating_sub(now.unix_ms);
+                now.mono_ms.saturating_add(to_edge_ms)
+            }
+            false => u64::MAX,
+        };
     }
 
     fn view(&self) {}
@@ -359,6 +374,7 @@ impl Machine for Quota {
         [self.queue.deadline(), totals]
             .into_iter()
             .flatten()
+            .chain((!self.ready && !self.loading).then_some(self.load_at_ms))
             .chain([self.wake_at_ms, self.edge_at_ms])
             .min()
             .filter(|at| *at < u64::MAX)

@@ -19,6 +19,8 @@ pub const MAX_PER_KEY: usize = 128;
 pub(super) struct Waiter {
     pub ticket: Ticket,
     pub wanted: Wanted,
+    /// It came then (monotonic).
+    pub since_ms: u64,
 }
 
 /// Those of one key, in the order in which they came.

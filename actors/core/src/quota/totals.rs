@@ -53,7 +53,9 @@ pub(super) struct Totals {
 }
 
 impl Totals {
+    /// Of a machine before this one, nobody knows whether its last save was done.
     pub(super) fn new(ledger: KeyLedger, now: Now) -> Self {
+        ledger.sums().saved = KeyTotals::default();
         Self {
             ledger,
             busy: false,

@@ -11,14 +11,14 @@ use crate::record::{Outcome, RequestRecord, TokenUsage};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UsageSums {
-    /// Requests that were admitted, as limits count them.
+    /// Requests that went to an account.
     #[serde(skip_serializing_if = "is_zero")]
     pub requests: u64,
     /// Of them, those with a status of 400 or more, and those whose answer the upstream cut. A client that goes away is
     /// no error.
     #[serde(skip_serializing_if = "is_zero")]
     pub errors: u64,
-    /// Requests that the gateway refused: they used nothing.
+    /// Requests that the gateway answered itself: over a limit, not allowed, or without an account for them.
     #[serde(skip_serializing_if = "is_zero")]
     pub refused: u64,
     #[serde(skip_serializing_if = "TokenUsage::is_zero")]

@@ -43,14 +43,17 @@ impl Operation for ShowKey {
             .and_then(|directory| directory.key_by_id(key.id));
         let active = entry.and_then(|entry| entry.active());
         let totals = match &active {
-            Some(active) => active.view.load().totals,
-            None => ops.stores.keys.totals(key.id).await?,
+            // What was stored before is not read yet in the first moment.
+            Some(active) if active.ledger.totals().is_some() => {
+                active.ledger.totals().unwrap_or_default()
+            }
+            _ => ops.stores.keys.totals(key.id).await?,
         };
-        let in_flight = active.map_or(0, |active| active.slots.in_use());
+        let in_flight = active.map_or(0, |active| active.entry.inside());
         Ok(ShownKey {
             key,
             usage: totals.into(),
-            in_flight: ops.directory.as_ref().map(|_| in_flight),
+            in_flight: ops.directory.as_ref().map(|_| in_flight.try_into().unwrap_or(u32::MAX)),
         })
     }
 }

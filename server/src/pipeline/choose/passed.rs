@@ -77,7 +77,7 @@ impl Passed {
                 continue;
             }
             let want = wanted.of(account.id, plan, now);
-            if let Some(why) = kept_away(worker, account, wanted, &want, ask) {
+            if let Some(why) = kept_away(worker, plan, account, wanted, &want, ask) {
                 passed.named.push(PassedOver::new(&account.name, &why));
             }
         }
@@ -113,6 +113,7 @@ enum Ask {
 /// What keeps it from this request; `None` when nothing does.
 fn kept_away(
     worker: &Worker,
+    plan: &Plan,
     account: &ActiveAccount,
     wanted: &Wanted<'_>,
     want: &Want<'_>,
@@ -133,7 +134,7 @@ fn kept_away(
             until_ms: want.unix_ms + 1_000,
         }),
         Ok(fit) => {
-            let why = take::reason(worker, &view, &fit);
+            let why = take::reason(worker, plan, wanted, account, &fit);
             Some(why).filter(|why| ask == Ask::All || *why != Unavailable::Full)
         }
     }

@@ -101,7 +101,7 @@ pub(super) fn first(worker: &Worker, plan: &Plan, wanted: &Wanted<'_>) -> Result
                 continue;
             }
             let choice = choice(plan, wanted, left.considered, left.place);
-            match take(worker, account, &fit, choice) {
+            match take(worker, plan, wanted, account, &fit, choice) {
                 Taken::Lease(lease) => return Ok(*lease),
                 Taken::Later => left.late.push((candidate, fit)),
                 Taken::No if !account.slots.has_room() => left.full = Some(candidate.index),
@@ -132,7 +132,7 @@ pub(super) async fn second(
         let account = &left.accounts[candidate.index];
         let want = wanted.of(account.id, plan, now);
         let choice = choice(plan, wanted, left.considered, left.place);
-        if let Some(lease) = renewed(worker, account, &fit, &want, wanted.until, choice).await {
+        if let Some(lease) = renewed(worker, plan, wanted, account, &fit, &want, choice).await {
             return Ok(lease);
         }
         left.place += 1;
@@ -167,7 +167,7 @@ fn at_home(
         return None;
     }
     let choice = Choice::new(ChosenBy::Affinity, plan.strategy, 1, 0);
-    match take(worker, account, &fit, choice) {
+    match take(worker, plan, wanted, account, &fit, choice) {
         Taken::Lease(lease) => Some(*lease),
         Taken::Later | Taken::No => None,
     }
@@ -251,9 +251,9 @@ fn last_look(
                 Ok(fit) if fit.stale => Unavailable::Renewing {
                     until_ms: now + 1_000,
                 },
-                Ok(fit) => match take(worker, account, &fit, choice) {
+                Ok(fit) => match take(worker, plan, wanted, account, &fit, choice) {
                     Taken::Lease(lease) => return Ok(*lease),
-                    Taken::Later | Taken::No => take::reason(worker, &view, &fit),
+                    Taken::Later | Taken::No => take::reason(worker, plan, wanted, account, &fit),
                 },
             }
         };

@@ -23,7 +23,9 @@ pub(super) fn nobody(reasons: &[(&'static str, Unavailable)], now_ms: u64) -> Pr
             .filter(|why| !is_elsewhere(why))
     };
     let throttled = |why: &Unavailable| match why {
-        Unavailable::Throttled { until_ms } | Unavailable::Reserved { until_ms } => Some(*until_ms),
+        Unavailable::Throttled { until_ms }
+        | Unavailable::Reserved { until_ms }
+        | Unavailable::Limited { until_ms } => Some(*until_ms),
         _ => None,
     };
     let all_throttled = concerned().all(|why| throttled(why).is_some());

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use smallvec::SmallVec;
 use troupe_core::account::Verdict;
+use troupe_core::limit::Overrun;
 use troupe_core::record::Outcome;
 use troupe_upstream::AnswerBody;
 use troupe_wire::error::{error_event, ping_event};
@@ -23,6 +24,7 @@ use troupe_wire::sse::{Event, EventKind, Splitter};
 use troupe_wire::usage::UsageScanner;
 
 use super::super::exchange::Exchange;
+use super::super::limits::refusal;
 use super::super::observe::{self, JsonUsage};
 use super::{Cut, MAX_HELD};
 use crate::gateway::Phase;
@@ -206,9 +208,20 @@ impl State {
                     *saw_error |= event.kind == EventKind::Error;
                     usage.observe(&event);
                 });
+                let overrun = self.exchange.checkpoint(usage).err();
                 ready.into_iter().for_each(|piece| self.keep(piece));
+                if let Some(overrun) = overrun {
+                    self.overrun(overrun);
+                }
             }
         }
+    }
+
+    /// A strict limit is at its end in the middle of a stream: so is the stream.
+    fn overrun(&mut self, overrun: Overrun) {
+        let why = format!("ended: more was used than was left of the limit {}", overrun.name);
+        let event = refusal::overrun_event(overrun);
+        self.end_early(&why, event, Verdict::Unknown);
     }
 
     /// The upstream's body is at its end: was the answer?
@@ -250,18 +263,22 @@ impl State {
 
     /// Ends the answer so that nobody takes it for whole, unless it is.
     fn cut(&mut self, why: &str, kind: &str, message: &str) {
+        self.end_early(why, error_event(kind, message), Verdict::Platform);
+    }
+
+    fn end_early(&mut self, why: &str, event: Bytes, verdict: Verdict) {
         if self.is_over() && self.at_boundary() {
             return self.finished();
         }
         self.exchange.record.error = Some(why.to_owned());
         if self.at_boundary() {
-            self.keep(error_event(kind, message));
+            self.keep(event);
             self.close(End::Whole);
         } else {
             self.close(End::Cut);
         }
         self.exchange.record.outcome = Outcome::Truncated;
-        self.account_done(Verdict::Platform);
+        self.account_done(verdict);
     }
 
     /// May an event of ours follow what was forwarded? What is held was not.

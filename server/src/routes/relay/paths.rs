@@ -25,8 +25,14 @@ pub(super) fn forbidden(path: &str) -> bool {
         || below("/v1/chat")
 }
 
+const BATCHES: &str = "/v1/messages/batches";
 /// Collections that have two segments.
-const NESTED: [&str; 1] = ["/v1/messages/batches"];
+const NESTED: [&str; 1] = [BATCHES];
+
+/// The collection of batches; a POST to it makes one.
+pub(super) fn is_batches(path: &str) -> bool {
+    path.trim_end_matches('/') == BATCHES
+}
 
 /// The first segment after the collection is an id.
 pub(super) fn named(path: &str) -> Named<'_> {
@@ -64,6 +70,18 @@ mod tests {
         ];
         for (path, expected) in table {
             assert_eq!(named(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn where_batches_are_made() {
+        for (path, is) in [
+            ("/v1/messages/batches", true),
+            ("/v1/messages/batches/", true),
+            ("/v1/messages/batches/msgbatch_1/cancel", false),
+            ("/v1/batches", false),
+        ] {
+            assert_eq!(is_batches(path), is, "{path}");
         }
     }
 

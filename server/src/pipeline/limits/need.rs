@@ -1,0 +1,129 @@
+//! The most that a request can use, found out when a limit asks for it.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use troupe_core::limit::{Amounts, Demand};
+use troupe_core::price::{Meter, PriceTable};
+use troupe_wire::body::RequestPeek;
+use troupe_wire::estimate;
+
+/// Output of a request that names no bound of its own: the most that models give.
+const MAX_OUTPUT_TOKENS: u64 = 128_000;
+
+/// What one request needs.
+#[derive(Debug)]
+pub struct Need {
+    pub model: Arc<str>,
+    message: Option<Message>,
+    metered: OnceCell<Metered>,
+}
+
+/// A Messages request, of which more can be known.
+#[derive(Debug)]
+struct Message {
+    body: Bytes,
+    max_tokens: Option<u64>,
+    marks_cache: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Metered {
+    demand: Demand,
+    meter: Meter,
+}
+
+/// A request, and nothing that is counted in it.
+const ONE: Demand = {
+    let one = Amounts {
+        requests: 1,
+        input_tokens: 0,
+        output_tokens: 0,
+        micro_usd: 0,
+    };
+    Demand {
+        bound: one,
+        at_once: one,
+    }
+};
+
+impl Need {
+    /// Of a Messages request that goes up for `model`.
+    #[must_use]
+    pub fn of_message(body: &Bytes, peek: &RequestPeek, model: Arc<str>) -> Self {
+        Self {
+            model,
+            message: Some(Message {
+                body: body.clone(),
+                max_tokens: peek.max_tokens,
+                marks_cache: peek.cache.is_some(),
+            }),
+            metered: OnceCell::new(),
+        }
+    }
+
+    /// Of a request that is relayed as it is.
+    #[must_use]
+    pub fn of_relay() -> Self {
+        Self {
+            model: "".into(),
+            message: None,
+            metered: OnceCell::new(),
+        }
+    }
+
+    /// The same request for another model.
+    #[must_use]
+    pub fn with_model(self, model: Arc<str>) -> Self {
+        Self {
+            model,
+            message: self.message,
+            metered: OnceCell::new(),
+        }
+    }
+
+    /// What limits reserve. Tokens and money are looked at only where one of them counts (`is_metered`).
+    #[must_use]
+    pub fn demand(&self, prices: &PriceTable, is_metered: bool) -> Demand {
+        if is_metered {
+            self.metered(prices).demand
+        } else {
+            ONE
+        }
+    }
+
+    /// Counts what the request costs while it runs.
+    #[must_use]
+    pub fn meter(&self, prices: &PriceTable) -> Meter {
+        self.metered(prices).meter
+    }
+
+    fn metered(&self, prices: &PriceTable) -> Metered {
+        *self.metered.get_or_init(|| {
+            let meter = prices.meter(&self.model);
+            let demand = self
+                .message
+                .as_ref()
+                .map_or(ONE, |message| message.demand(&meter));
+            Metered { demand, meter }
+        })
+    }
+}
+
+impl Message {
+    fn demand(&self, meter: &Meter) -> Demand {
+        let input_tokens = estimate::bound(&self.body);
+        let output_tokens = self.max_tokens.unwrap_or(MAX_OUTPUT_TOKENS);
+        let amounts = |output_tokens| Amounts {
+            requests: 1,
+            input_tokens,
+            output_tokens,
+            micro_usd: meter.bound(input_tokens, output_tokens, self.marks_cache),
+        };
+        Demand {
+            bound: amounts(output_tokens),
+            at_once: amounts(0),
+        }
+    }
+}
