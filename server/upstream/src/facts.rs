@@ -57,19 +57,15 @@ impl Facts {
         })
     }
 
-    pub(crate) fn note(&mut self, name: &HeaderName, value: &HeaderValue, now_ms: u64) {
-        match name.as_str() {
+    pub(crate) fn note(&mut self, name: &str, value: &HeaderValue, now_ms: u64) {
+        match name {
             "request-id" => self.request_id = Some(value.clone()),
             "content-type" => self.content_type = Some(value.clone()),
             "content-length" => self.content_length = text(value).trim().parse().ok(),
             "content-encoding" => self.coding = self.coding.and(value),
             "retry-after" => self.note_retry_after(text(value), now_ms),
             "x-should-retry" => self.should_retry = text(value).trim().parse().ok(),
-            other => {
-                if other.starts_with(RateLimits::PREFIX) {
-                    self.rate_limits.0.push((name.clone(), value.clone()));
-                }
-            }
+            _ => {}
         }
     }
 
@@ -129,6 +125,16 @@ pub struct RateLimits(Vec<(HeaderName, HeaderValue)>);
 impl RateLimits {
     const PREFIX: &str = "anthropic-ratelimit-";
 
+    /// Is a header of this name one of them?
+    pub(crate) fn has(name: &str) -> bool {
+        name.starts_with(Self::PREFIX)
+    }
+
+    /// Takes one of them.
+    pub(crate) fn note(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.push((name, value));
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -146,18 +152,6 @@ impl RateLimits {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter()
             .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
-    }
-
-    /// One of the headers of a plain limit.
-    fn part(&self, name: &str, what: &str) -> Option<&str> {
-        self.iter()
-            .find(|(known, _)| {
-                let rest = known
-                    .strip_prefix(name)
-                    .and_then(|rest| rest.strip_prefix('-'));
-                rest == Some(what)
-            })
             .map(|(_, value)| value)
     }
 }
@@ -206,7 +200,7 @@ mod tests {
             let mut facts = Facts::default();
             for value in values {
                 let value = HeaderValue::from_static(value);
-                facts.note(&HeaderName::from_static("retry-after"), &value, 0);
+                facts.note("retry-after", &value, 0);
             }
             assert_eq!(facts.retry_after_ms, ms, "{values:?}");
             assert_eq!(facts.retry_after_is_nonsense, nonsense, "{values:?}");
@@ -215,12 +209,14 @@ mod tests {
 
     fn limits(pairs: &[(&'static str, &'static str)]) -> RateLimits {
         let mut facts = Facts::default();
-        for (name, value) in pairs {
-            facts.note(
-                &HeaderName::from_static(name),
-                &HeaderValue::from_static(value),
-                0,
+        for &(name, value) in pairs {
+            let (name, value) = (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
             );
+            if RateLimits::has(name.as_str()) {
+                facts.rate_limits.note(name, value);
+            }
         }
         facts.rate_limits
     }
@@ -236,9 +232,8 @@ mod tests {
             ("x-other", "1"),
         ]);
         assert_eq!(read.get("unified-5h-utilization"), Some("0.5"));
-        assert_eq!(read.part("tokens", "remaining"), Some("7"));
-        assert_eq!(read.part("input-tokens", "limit"), Some("9"));
-        assert_eq!(read.part("input-tokens", "remaining"), None);
+        assert_eq!(read.get("tokens-remaining"), Some("7"));
+        assert_eq!(read.get("input-tokens-remaining"), None);
         assert_eq!(read.iter().count(), 5);
     }
 

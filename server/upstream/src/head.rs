@@ -8,10 +8,12 @@ use std::mem::{self, MaybeUninit};
 
 use actix_http::{
     StatusCode,
-    header::{HeaderMap, HeaderName, HeaderValue},
+    header::{HeaderName, HeaderValue},
 };
 use bytes::Bytes;
 use httparse::{ParserConfig, Status};
+
+use crate::header_list::HeaderList;
 
 pub(crate) const HEAD_MAX_BYTES: usize = 64 * 1024;
 const HEADERS_MAX: usize = 128;
@@ -26,7 +28,7 @@ pub(crate) enum Framing {
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: HeaderList,
     pub(crate) framing: Option<Framing>,
     /// May the connection carry another request?
     pub(crate) keep_alive: bool,
@@ -136,7 +138,7 @@ fn parse(input: &[u8]) -> Result<Option<(Head, usize)>, HeadError> {
     let status =
         StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(|_| HeadError::Value)?;
     let mut said = Said::default();
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+    let mut headers = HeaderList::with_capacity(parsed.headers.len());
     // One allocation that all values share.
     let whole = Bytes::copy_from_slice(&input[..len]);
     for header in parsed.headers.iter() {

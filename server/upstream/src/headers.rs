@@ -11,7 +11,8 @@ use troupe_core::account::AuthScheme;
 
 use crate::{
     USER_AGENT,
-    facts::{Coding, Facts},
+    facts::{Coding, Facts, RateLimits},
+    header_list::{HeaderLines, HeaderList},
 };
 
 /// Whose the credential is that a request goes up with.
@@ -23,7 +24,7 @@ pub enum Owner {
     Caller,
 }
 
-/// An account's own headers, its credential the last; made once for each credential.
+/// An account's own headers, each once, its credential the last; made once for each credential.
 #[derive(Clone)]
 pub struct AccountHeaders(Vec<(HeaderName, HeaderValue)>);
 
@@ -76,7 +77,7 @@ impl AccountHeaders {
             let mut value = HeaderValue::from_str(value)
                 .map_err(|_| AccountHeadersError::Value(name.clone()))?;
             value.set_sensitive(true);
-            pairs.push((parsed, value));
+            set(&mut pairs, parsed, value);
         }
         let (name, value) = match auth {
             AuthScheme::XApiKey => (X_API_KEY, HeaderValue::from_str(secret)),
@@ -87,8 +88,12 @@ impl AccountHeaders {
         };
         let mut value = value.map_err(|_| AccountHeadersError::Credential)?;
         value.set_sensitive(true);
-        pairs.push((name, value));
+        set(&mut pairs, name, value);
         Ok(Self(pairs))
+    }
+
+    fn sets(&self, name: &HeaderName) -> bool {
+        self.0.iter().any(|(own, _)| own == name)
     }
 }
 
@@ -100,45 +105,65 @@ impl fmt::Debug for AccountHeaders {
     }
 }
 
+/// Of the same names, the last counts.
+fn set(pairs: &mut Vec<(HeaderName, HeaderValue)>, name: HeaderName, value: HeaderValue) {
+    pairs.retain(|(known, _)| *known != name);
+    pairs.push((name, value));
+}
+
+/// Room for the headers that clients usually send.
+const USUAL_BYTES: usize = 768;
+
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 const OUR_AGENT: HeaderValue = HeaderValue::from_static(USER_AGENT);
 
 /// The headers of an upstream request: what the client sent and may travel, then the account's own.
 #[must_use]
-pub fn up(client: &HeaderMap, account: &AccountHeaders) -> HeaderMap {
-    let named = Named::of(client);
-    let mut up = HeaderMap::with_capacity(client.len_keys() + account.0.len() + 2);
+pub fn up(client: &HeaderMap, account: &AccountHeaders) -> HeaderLines {
+    let named = Named::of(client.get_all(header::CONNECTION));
+    let mut up = HeaderLines::with_capacity(USUAL_BYTES);
+    let mut says_agent = account.sets(&header::USER_AGENT);
     for (name, value) in client {
-        if goes_up(name.as_str()) && !named.has(name.as_str()) {
-            up.append(name.clone(), value.clone());
+        if goes_up(name.as_str()) && !named.has(name.as_str()) && !account.sets(name) {
+            up.append(name, value);
+            says_agent |= *name == header::USER_AGENT;
         }
     }
-    up.insert(header::ACCEPT_ENCODING, IDENTITY);
-    if !up.contains_key(header::USER_AGENT) {
-        up.insert(header::USER_AGENT, OUR_AGENT);
+    up.append(&header::ACCEPT_ENCODING, &IDENTITY);
+    if !says_agent {
+        up.append(&header::USER_AGENT, &OUR_AGENT);
     }
     for (name, value) in &account.0 {
-        up.insert(name.clone(), value.clone());
+        up.append(name, value);
     }
     up
 }
 
 /// Takes from an answer's headers what must not come down, and notes what they say. `now_ms` since the Unix epoch.
 #[must_use]
-pub fn down(headers: &mut HeaderMap, owner: Owner, now_ms: u64) -> Facts {
+pub fn down(headers: HeaderList, owner: Owner, now_ms: u64) -> (HeaderList, Facts) {
     let mut facts = Facts::default();
-    let named = Named::of(headers);
-    headers.retain(|name, value| {
-        let name_text = name.as_str();
-        facts.note(name, value, now_ms);
-        let is_told = comes_down(name_text) || (owner == Owner::Caller && is_limit(name_text));
-        is_told && !named.has(name_text)
-    });
+    let named = Named::of(headers.get_all(&header::CONNECTION));
+    let kept = headers
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let name_text = name.as_str();
+            facts.note(name_text, &value, now_ms);
+            let is_told = comes_down(name_text) || (owner == Owner::Caller && is_limit(name_text));
+            let is_told = is_told && !named.has(name_text);
+            if !RateLimits::has(name_text) {
+                return is_told.then_some((name, value));
+            }
+            let told = is_told.then(|| (name.clone(), value.clone()));
+            facts.rate_limits.note(name, value);
+            told
+        })
+        .collect();
     if facts.coding != Coding::Identity {
         facts.content_length = None;
     }
-    facts
+    (kept, facts)
 }
 
 /// Hop-by-hop and framing: never relayed in either direction, never set by an account.
@@ -209,8 +234,7 @@ fn is_limit(name: &str) -> bool {
 struct Named(Vec<HeaderValue>);
 
 impl Named {
-    fn of(headers: &HeaderMap) -> Self {
-        let lists = headers.get_all(header::CONNECTION);
+    fn of<'a>(lists: impl Iterator<Item = &'a HeaderValue>) -> Self {
         Self(lists.filter(|list| !is_usual(list)).cloned().collect())
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use actix_http::{
     Method, Uri,
-    header::{self, HeaderMap, HeaderName, HeaderValue},
+    header::{self, HeaderValue},
 };
 use bytes::{Buf as _, Bytes};
 
@@ -18,6 +18,7 @@ use crate::{
     body::{Body, UploadStream},
     connection::Connection,
     head::Framing,
+    header_list::{HeaderLines, put_line},
 };
 
 /// Copied behind the head up to here, that it leaves with it; also the size of a TLS record.
@@ -54,7 +55,7 @@ impl Outgoing {
         method: &Method,
         uri: &Uri,
         host: &HeaderValue,
-        headers: &HeaderMap,
+        headers: &HeaderLines,
         body: Body,
     ) -> Self {
         let (framing, inline) = match &body {
@@ -170,48 +171,27 @@ fn head(
     method: &Method,
     uri: &Uri,
     host: &HeaderValue,
-    headers: &HeaderMap,
+    headers: &HeaderLines,
     framing: Option<Framing>,
     inline: usize,
 ) -> Vec<u8> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let lines: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum();
+    let lines = headers.as_bytes();
     // The fixed parts come to less than a hundred bytes.
-    let mut out = Vec::with_capacity(path.len() + host.len() + lines + inline + 128);
+    let mut out = Vec::with_capacity(path.len() + host.len() + lines.len() + inline + 128);
     for part in [method.as_str(), " ", path, " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
-    line(&mut out, &header::HOST, host.as_bytes());
-    for (name, value) in headers {
-        if !is_ours(name) {
-            line(&mut out, name, value.as_bytes());
-        }
-    }
+    put_line(&mut out, &header::HOST, host.as_bytes());
+    out.extend_from_slice(lines);
     match framing {
         Some(Framing::Length(length)) => {
             let length = length.to_string();
-            line(&mut out, &header::CONTENT_LENGTH, length.as_bytes());
+            put_line(&mut out, &header::CONTENT_LENGTH, length.as_bytes());
         }
-        Some(Framing::Chunked) => line(&mut out, &header::TRANSFER_ENCODING, b"chunked"),
+        Some(Framing::Chunked) => put_line(&mut out, &header::TRANSFER_ENCODING, b"chunked"),
         None => {}
     }
     out.extend_from_slice(b"\r\n");
     out
-}
-
-fn line(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
-    for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
-        out.extend_from_slice(part);
-    }
-}
-
-/// Host, framing and the connection's fate are the client's own.
-fn is_ours(name: &HeaderName) -> bool {
-    *name == header::HOST
-        || *name == header::CONTENT_LENGTH
-        || *name == header::TRANSFER_ENCODING
-        || *name == header::CONNECTION
 }

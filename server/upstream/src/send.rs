@@ -10,7 +10,7 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use actix_http::{Method, StatusCode, header::HeaderMap};
+use actix_http::{Method, StatusCode};
 use bytes::Bytes;
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     error::{SendError, is_reset},
     facts::Facts,
     head::{Framing, Head, HeadReader},
+    header_list::{HeaderLines, HeaderList},
     headers,
     incoming::{Incoming, Route},
     network::Network,
@@ -35,7 +36,7 @@ use crate::{
 pub struct UpstreamRequest {
     pub method: Method,
     pub target: Target,
-    pub headers: HeaderMap,
+    pub headers: HeaderLines,
     pub body: Body,
     /// How the account reaches its upstream.
     pub network: Network,
@@ -46,7 +47,7 @@ pub struct UpstreamRequest {
 #[derive(Debug)]
 pub struct UpstreamAnswer {
     pub status: StatusCode,
-    pub headers: HeaderMap,
+    pub headers: HeaderList,
     pub facts: Facts,
     pub body: AnswerBody,
     /// Did the request go over a connection that had carried another?
@@ -107,8 +108,7 @@ pub async fn send(
         reusable: head.keep_alive && !head.contradicts_itself() && exchange.upload == Upload::Done,
     };
     let (status, framing) = (head.status, framing(&head, method == Method::HEAD)?);
-    let mut headers = head.headers;
-    let facts = headers::down(&mut headers, owner, now_ms());
+    let (headers, facts) = headers::down(head.headers, owner, now_ms());
     let body = body_of(route, framing, first, &facts)?;
     Ok(UpstreamAnswer {
         status,

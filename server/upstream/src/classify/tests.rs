@@ -1,4 +1,4 @@
-use actix_http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_http::header::{HeaderName, HeaderValue};
 
 use super::*;
 use crate::headers;
@@ -6,14 +6,13 @@ use crate::headers;
 const NOW_MS: u64 = 1_772_000_000_000; // 2026-02-25T06:13:20Z
 
 fn facts(pairs: &[(&'static str, &'static str)]) -> Facts {
-    let mut map = HeaderMap::new();
-    for (name, value) in pairs {
-        map.append(
+    let headers = pairs.iter().map(|&(name, value)| {
+        (
             HeaderName::from_static(name),
             HeaderValue::from_static(value),
-        );
-    }
-    headers::down(&mut map, headers::Owner::Account, NOW_MS)
+        )
+    });
+    headers::down(headers.collect(), headers::Owner::Account, NOW_MS).1
 }
 
 fn error(message: &str, code: Option<&str>) -> Vec<u8> {

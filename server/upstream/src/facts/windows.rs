@@ -109,10 +109,12 @@ impl RateLimits {
             return out;
         }
         let mut drafts: SmallVec<[Draft<'_>; 4]> = SmallVec::new();
-        for (window, field, value) in self.iter().filter_map(|(name, value)| {
-            let (window, field) = unified(name)?;
-            Some((window, field, value))
-        }) {
+        let mut plain = [Plain::default(); PLAIN.len()];
+        for (name, value) in self.iter() {
+            let Some((window, field)) = unified(name) else {
+                Plain::note(&mut plain, name, value);
+                continue;
+            };
             match WindowName::new(window) {
                 // A cap on what is paid beyond a plan: how much a plan can do is not told by it.
                 Some(name) if name.as_str() == "overage" => {}
@@ -124,33 +126,10 @@ impl RateLimits {
         for draft in drafts {
             draft.conclude(in_percent, now_ms, &mut out);
         }
-        for name in PLAIN {
-            self.plain(name, now_ms, &mut out);
+        for (name, limit) in PLAIN.into_iter().zip(&plain) {
+            limit.conclude(name, now_ms, &mut out);
         }
         out
-    }
-
-    fn plain(&self, name: &str, now_ms: u64, out: &mut Windows) {
-        let part = |what| self.part(name, what);
-        let (Some(limit), Some(remaining), Some(name)) =
-            (part("limit"), part("remaining"), WindowName::new(name))
-        else {
-            return;
-        };
-        let (Ok(limit @ 1..), Ok(remaining)) = (limit.parse::<u64>(), remaining.parse::<u64>())
-        else {
-            out.nonsense = true;
-            return;
-        };
-        let used = u128::from(limit.saturating_sub(remaining)) * u128::from(FULL_PPM);
-        let window = WindowFacts {
-            name,
-            model_scoped: true,
-            utilization_ppm: u32::try_from(used / u128::from(limit)).unwrap_or(FULL_PPM),
-            reset_ms: out.ahead(part("reset"), now_ms),
-            rejected: false,
-        };
-        out.push(window);
     }
 
     /// When a refused plan credential works again, in milliseconds from now, if the answer says so: the account's own
@@ -212,6 +191,56 @@ fn unified(name: &str) -> Option<(&str, Field)> {
         _ => return None,
     };
     Some((window, field))
+}
+
+/// A plain limit whose headers are being gathered; of repeated ones the first counts.
+#[derive(Clone, Copy, Default)]
+struct Plain<'a> {
+    limit: Option<&'a str>,
+    remaining: Option<&'a str>,
+    reset: Option<&'a str>,
+}
+
+// === impl Plain ===
+
+impl<'a> Plain<'a> {
+    fn note(all: &mut [Self; PLAIN.len()], name: &str, value: &'a str) {
+        let Some((limit, part)) = name.rsplit_once('-') else {
+            return;
+        };
+        let Some(at) = PLAIN.iter().position(|known| *known == limit) else {
+            return;
+        };
+        let slot = match part {
+            "limit" => &mut all[at].limit,
+            "remaining" => &mut all[at].remaining,
+            "reset" => &mut all[at].reset,
+            _ => return,
+        };
+        slot.get_or_insert(value);
+    }
+
+    fn conclude(&self, name: &str, now_ms: u64, out: &mut Windows) {
+        let (Some(limit), Some(remaining), Some(name)) =
+            (self.limit, self.remaining, WindowName::new(name))
+        else {
+            return;
+        };
+        let (Ok(limit @ 1..), Ok(remaining)) = (limit.parse::<u64>(), remaining.parse::<u64>())
+        else {
+            out.nonsense = true;
+            return;
+        };
+        let used = u128::from(limit.saturating_sub(remaining)) * u128::from(FULL_PPM);
+        let window = WindowFacts {
+            name,
+            model_scoped: true,
+            utilization_ppm: u32::try_from(used / u128::from(limit)).unwrap_or(FULL_PPM),
+            reset_ms: out.ahead(self.reset, now_ms),
+            rejected: false,
+        };
+        out.push(window);
+    }
 }
 
 /// A window whose headers are being gathered.

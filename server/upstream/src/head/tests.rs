@@ -192,10 +192,11 @@ proptest! {
         }
         let (head, rest) = found.unwrap();
         prop_assert_eq!(head.status, StatusCode::TOO_MANY_REQUESTS);
-        let values: Vec<_> = head.headers.get_all("x-a").map(HeaderValue::as_bytes).collect();
+        let values: Vec<_> = head.headers.get_all(&HeaderName::from_static("x-a")).map(HeaderValue::as_bytes).collect();
         prop_assert_eq!(values, [&b"one"[..], b""]);
-        prop_assert_eq!(head.headers.get("x-b").unwrap().as_bytes(), b"t\xf6o");
-        prop_assert!(!head.headers.contains_key("link"));
+        let x_b = HeaderName::from_static("x-b");
+        prop_assert_eq!(head.headers.get_all(&x_b).next().unwrap().as_bytes(), b"t\xf6o");
+        prop_assert_eq!(head.headers.get_all(&actix_http::header::LINK).count(), 0);
         prop_assert_eq!(&rest[..], b"body");
     }
 

@@ -9,6 +9,32 @@ fn map(pairs: &[(&str, &str)]) -> HeaderMap {
     map
 }
 
+fn list(pairs: &[(&str, &str)]) -> HeaderList {
+    let headers = pairs.iter().map(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        (name, HeaderValue::from_bytes(value.as_bytes()).unwrap())
+    });
+    headers.collect()
+}
+
+/// What a server would read.
+fn read(lines: &HeaderLines) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for line in lines.as_bytes().split(|byte| *byte == b'\n') {
+        let Some(line) = line.strip_suffix(b"\r") else {
+            assert!(line.is_empty());
+            continue;
+        };
+        let colon = line.iter().position(|byte| *byte == b':').unwrap();
+        let value = line[colon..].strip_prefix(b": ").unwrap();
+        map.append(
+            HeaderName::from_bytes(&line[..colon]).unwrap(),
+            HeaderValue::from_bytes(value).unwrap(),
+        );
+    }
+    map
+}
+
 fn account(auth: AuthScheme, extra: &[(&str, &str)]) -> AccountHeaders {
     let extra = extra
         .iter()
@@ -48,14 +74,13 @@ fn what_the_client_must_not_send_up() {
         ("Anthropic-Odd", "1"),
         ("Accept-Encoding", "gzip, br, zstd"),
     ]);
-    let up = up(&client, &account(AuthScheme::XApiKey, &[]));
+    let up = read(&up(&client, &account(AuthScheme::XApiKey, &[])));
     let mut names: Vec<_> = up.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["accept-encoding", "user-agent", "x-api-key"]);
     assert_eq!(all(&up, "x-api-key"), [b"sk-account"]);
     assert_eq!(all(&up, "accept-encoding"), [b"identity"]);
     assert_eq!(all(&up, "user-agent"), [USER_AGENT.as_bytes()]);
-    assert!(!format!("{up:?}").contains("secret"));
 }
 
 #[test]
@@ -78,7 +103,7 @@ fn the_rest_goes_up_byte_for_byte() {
         ("x-claude-code-session-id", "s1"),
         ("connection", "keep-alive"),
     ]);
-    let up = up(&client, &account(AuthScheme::Bearer, &[]));
+    let up = read(&up(&client, &account(AuthScheme::Bearer, &[])));
     assert_eq!(all(&up, "anthropic-beta"), [&b"a,b"[..], b" c , d"]);
     assert_eq!(all(&up, "anthropic-brand-new"), [odd.as_bytes()]);
     assert_eq!(all(&up, "user-agent"), [b"sdk/1.0"]);
@@ -93,7 +118,7 @@ fn a_connection_header_cannot_take_our_own() {
         ("connection", "x-api-key, user-agent, accept-encoding"),
         ("user-agent", "sdk"),
     ]);
-    let up = up(&client, &account(AuthScheme::XApiKey, &[]));
+    let up = read(&up(&client, &account(AuthScheme::XApiKey, &[])));
     assert_eq!(all(&up, "x-api-key"), [b"sk-account"]);
     assert_eq!(all(&up, "user-agent"), [USER_AGENT.as_bytes()]);
     assert_eq!(all(&up, "accept-encoding"), [b"identity"]);
@@ -106,15 +131,12 @@ fn an_accounts_headers_win() {
         ("x-org", "theirs"),
         ("x-org", "twice"),
     ]);
-    let up = up(
-        &client,
-        &account(
-            AuthScheme::XApiKey,
-            &[("X-Org", "ours"), ("x-api-key", "no")],
-        ),
-    );
+    let own = [("X-Org", "no"), ("x-api-key", "no"), ("x-org", "ours")];
+    let lines = up(&client, &account(AuthScheme::XApiKey, &own));
+    let up = read(&lines);
     assert_eq!(all(&up, "x-org"), [b"ours"]);
     assert_eq!(all(&up, "x-api-key"), [b"sk-account"]);
+    assert!(!format!("{lines:?}").contains("sk-account"));
 }
 
 #[test]
@@ -145,7 +167,7 @@ fn an_accounts_headers_are_checked_and_not_shown() {
 
 #[test]
 fn what_must_not_come_down() {
-    let mut answer = map(&[
+    let answer = list(&[
         ("anthropic-ratelimit-requests-remaining", "5"),
         ("anthropic-ratelimit-unified-status", "allowed"),
         ("x-ratelimit-remaining", "5"),
@@ -175,7 +197,12 @@ fn what_must_not_come_down() {
         ("via", "1.1 a"),
         ("via", "1.1 b"),
     ]);
-    let facts = down(&mut answer, Owner::Account, 0);
+    let (answer, facts) = down(answer, Owner::Account, 0);
+    let mut values = HeaderMap::new();
+    for (name, value) in answer {
+        values.append(name, value);
+    }
+    let answer = values;
     let mut names: Vec<_> = answer.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     let kept = [
@@ -211,9 +238,9 @@ fn codings_are_noted() {
             .iter()
             .map(|value| ("content-encoding", *value))
             .collect();
-        let mut answer = map(&pairs);
+        let mut answer = list(&pairs);
         answer.append(header::CONTENT_LENGTH, HeaderValue::from_static("9"));
-        let facts = down(&mut answer, Owner::Account, 0);
+        let (answer, facts) = down(answer, Owner::Account, 0);
         assert_eq!(facts.coding, coding, "{values:?}");
         assert_eq!(facts.content_length.is_some(), coding == Coding::Identity);
         assert!(answer.is_empty());

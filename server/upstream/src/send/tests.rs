@@ -33,7 +33,7 @@ fn request(base: &str, method: Method, body: Body) -> UpstreamRequest {
     UpstreamRequest {
         method,
         target: BaseUrl::parse(base).unwrap().join(&path).unwrap(),
-        headers: HeaderMap::new(),
+        headers: HeaderLines::default(),
         body,
         network: Network::direct(),
         owner: crate::headers::Owner::Account,

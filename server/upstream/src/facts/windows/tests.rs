@@ -2,22 +2,20 @@ use actix_http::header::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 
 use super::*;
-use crate::facts::Facts;
 
 const NOW_MS: u64 = 1_772_000_000_000; // 2026-02-25T06:13:20Z
 const HOUR_MS: u64 = 3_600_000;
 
 fn limits(pairs: &[(&str, &str)]) -> RateLimits {
-    let mut facts = Facts::default();
+    let mut limits = RateLimits::default();
     for (name, value) in pairs {
         let name = format!("anthropic-ratelimit-{name}");
-        facts.note(
-            &HeaderName::from_bytes(name.as_bytes()).unwrap(),
-            &HeaderValue::from_str(value).unwrap(),
-            NOW_MS,
+        limits.note(
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            HeaderValue::from_str(value).unwrap(),
         );
     }
-    facts.rate_limits
+    limits
 }
 
 /// Each window as `name[*] ppm[!]`: `*` for a model's, `!` for one that rejects; and whether there was nonsense.

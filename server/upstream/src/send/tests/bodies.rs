@@ -14,8 +14,8 @@ async fn the_head_is_what_was_given() {
     );
     for value in ["a", "b , c"] {
         sent.headers.append(
-            HeaderName::from_static("anthropic-beta"),
-            HeaderValue::from_static(value),
+            &HeaderName::from_static("anthropic-beta"),
+            &HeaderValue::from_static(value),
         );
     }
     // Framing is never the caller's.
@@ -25,7 +25,7 @@ async fn the_head_is_what_was_given() {
         header::TRANSFER_ENCODING,
         header::CONNECTION,
     ] {
-        sent.headers.insert(name, HeaderValue::from_static("7"));
+        sent.headers.append(&name, &HeaderValue::from_static("7"));
     }
     let serve = async {
         let mut peer = upstream.accept().await;
