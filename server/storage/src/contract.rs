@@ -6,6 +6,7 @@ mod accounts;
 mod facts;
 mod keys;
 mod log;
+pub(crate) mod quotas;
 pub(crate) mod sample;
 mod sessions;
 mod tokens;
@@ -71,12 +72,17 @@ contract!(
     sessions::the_last_write_of_a_session_wins,
     sessions::a_session_is_its_keys,
     sessions::ended_sessions_are_not_loaded_and_go,
+    quotas::the_last_write_of_a_window_wins,
+    quotas::ended_windows_are_not_loaded_and_go,
+    quotas::many_rows_are_saved_at_once,
+    quotas::counters_are_apart_and_counted,
     keys::put_and_list,
     keys::a_stale_key_version_is_refused,
     keys::a_live_name_is_taken_and_a_revoked_one_is_free,
     keys::a_revoked_key_is_written_beside_its_names_heir,
     keys::a_hash_is_taken_also_by_a_revoked_key,
     keys::rotation_frees_the_old_hash,
+    keys::both_secrets_of_a_rotated_key_are_taken,
     keys::totals_start_at_zero_and_are_replaced,
     keys::of_eight_writers_one_wins,
     facts::the_first_owner_wins,
@@ -161,7 +167,11 @@ async fn sled_keeps_everything_over_a_restart() {
     assert_eq!(stores.meta.get("pepper").await.unwrap(), Some(vec![0, 255]));
     assert_eq!(stores.events.after(0, 10).await.unwrap(), events);
     stores.usage.add(usage).await.unwrap();
-    assert_eq!(stores.usage.query(by_key).await.unwrap(), used, "told again");
+    assert_eq!(
+        stores.usage.query(by_key).await.unwrap(),
+        used,
+        "told again"
+    );
     let next = keys::create(stores, "next", 2).await;
     let last = stores.events.after(events.len() as u64, 10).await.unwrap();
     assert_eq!(last, [(events.len() as u64 + 1, sample::key_event(&next))]);

@@ -28,6 +28,7 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         headers: BTreeMap::from([("x-team".into(), "ü".into())]),
         models: BTreeMap::from([("here".into(), "there".into())]),
         concurrent: Some(4),
+        limits: troupe_core::limit::LimitSet::of_concurrent(Some(3)),
         enabled: true,
         preferred_auth: PreferredAuth::Web,
         oauth: Some(oauth()),

@@ -22,6 +22,7 @@ pub(crate) fn row(day: u32, key: &str, account: &str) -> UsageRow {
             cache_read: 3,
             cache_write_5m: 4,
             cache_write_1h: 5,
+            web_searches: 10,
         },
         cost_micro_usd: 6,
         duration_ms: 7,
