@@ -1,8 +1,9 @@
 //! Where the house keeps what must outlive it: every port of the core, in memory and embedded (sled), and the
 //! cryptography that seals secrets before they reach a store.
 //!
-//! Invariant: a write that returned `Ok` is there after `kill -9` (usage totals excepted: they may lose half a second);
-//! a change and the event that tells it stand or fall together; nothing secret is stored in the clear.
+//! Invariant: a write that returned `Ok` is there after `kill -9` (usage totals excepted: they may lose half a second),
+//! and so is what a counter of a limit was raised by; a change and the event that tells it stand or fall together;
+//! nothing secret is stored in the clear.
 
 mod codec;
 #[cfg(test)]
@@ -11,6 +12,7 @@ pub mod crypt;
 mod error;
 pub mod foreign;
 mod fs;
+mod ledger;
 mod log;
 mod memory;
 mod rules;
@@ -29,7 +31,13 @@ pub struct Backend {
     pub stores: Stores,
     /// The data folder; `None` when nothing is kept on disk.
     pub data_dir: Option<PathBuf>,
-    embedded: Option<sled::Engine>,
+    embedded: Option<Embedded>,
+}
+
+#[derive(Debug)]
+struct Embedded {
+    engine: sled::Engine,
+    ledger: ledger::Ledger,
 }
 
 /// Opens the backend that `url` names: `memory:`, or `sled:PATH` (a relative path is taken from `base`).
@@ -53,11 +61,11 @@ pub fn open(url: &str, base: &Path) -> Result<Backend, OpenError> {
             });
         }
         let data_dir = base.join(path);
-        let (stores, engine) = sled::open(&data_dir)?;
+        let (stores, engine, ledger) = sled::open(&data_dir)?;
         return Ok(Backend {
             stores,
             data_dir: Some(data_dir),
-            embedded: Some(engine),
+            embedded: Some(Embedded { engine, ledger }),
         });
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -73,12 +81,15 @@ impl Backend {
     /// open them as soon as this returns.
     ///
     /// # Errors
-    /// `Unknown` when the last flush failed: totals of the last half second may be lost.
+    /// `Unknown` when the last flush failed: totals of the last half second may be lost, and with the machine's power
+    /// what limits have charged.
     pub async fn close(self) -> Result<(), StoreError> {
-        match self.embedded {
-            Some(engine) => engine.close().await,
-            None => Ok(()),
-        }
+        let Some(Embedded { engine, ledger }) = self.embedded else {
+            return Ok(());
+        };
+        // The store's lock, which goes last, keeps other processes from both.
+        let synced = ledger.close().await;
+        engine.close().await.and(synced)
     }
 }
 

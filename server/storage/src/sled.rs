@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DATA/store/      sled (format in the tree `meta`)
+//! DATA/ledger/     counters of limits, of this process (folded into the tree `quotas` at the next start)
 //! DATA/requests/   request log, a segment per day
 //! ```
 //! Invariant: a port's write is one sled transaction over the row, its indexes and its outbox event, and is on the disk
@@ -27,13 +28,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ::sled::{Config, Db, Error};
-use troupe_core::port::Stores;
+use troupe_core::port::{StoreError, Stores};
 
 pub(crate) use engine::Engine;
 use trees::Trees;
 
 use crate::OpenError;
 use crate::fs::{private_dir, private_file, sync_dir};
+use crate::ledger::Ledger;
 use crate::log::SegmentLog;
 
 /// The newest layout of trees that this program knows.
@@ -47,7 +49,7 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 const FLUSH_EVERY_MS: u64 = 500;
 
 /// Opens or creates the store in `data_dir`.
-pub(crate) fn open(data_dir: &Path) -> Result<(Stores, Engine), OpenError> {
+pub(crate) fn open(data_dir: &Path) -> Result<(Stores, Engine, Ledger), OpenError> {
     let at = |source| OpenError::Io {
         path: data_dir.to_owned(),
         source,
@@ -55,12 +57,18 @@ pub(crate) fn open(data_dir: &Path) -> Result<(Stores, Engine), OpenError> {
     let folder = data_dir.join("store");
     private_dir(&folder).map_err(at)?;
     // sled answers some kinds of damage with a panic.
-    let trees = catch_unwind(AssertUnwindSafe(|| recover(&folder))).unwrap_or_else(|_| {
+    let recovered = catch_unwind(AssertUnwindSafe(|| {
+        let trees = recover(&folder)?;
+        take_over(&trees, data_dir, &folder)?;
+        Ok(trees)
+    }));
+    let trees = recovered.unwrap_or_else(|_| {
         Err(OpenError::Damaged {
             path: folder.clone(),
             detail: "recovery panicked".into(),
         })
     })?;
+    let ledger = Ledger::begin(data_dir)?;
     let log = SegmentLog::open(data_dir).map_err(at)?;
     sync_dir(&folder)
         .and_then(|()| sync_dir(data_dir))
@@ -73,13 +81,28 @@ pub(crate) fn open(data_dir: &Path) -> Result<(Stores, Engine), OpenError> {
         resources: port.clone(),
         sessions: port.clone(),
         quotas: port.clone(),
-        cells: Arc::new(crate::memory::cells::MemoryCells::default()),
+        cells: ledger.cells(),
         meta: port.clone(),
         events: port.clone(),
         log: Arc::new(log),
         usage: port,
     };
-    Ok((stores, engine))
+    Ok((stores, engine, ledger))
+}
+
+/// What the last process counted is durable in the store before its file goes.
+fn take_over(trees: &Trees, data_dir: &Path, folder: &Path) -> Result<(), OpenError> {
+    let left = Ledger::left(data_dir)?;
+    quotas::fold(trees, &left).map_err(|error| match error {
+        StoreError::Corrupt(detail) => OpenError::Damaged {
+            path: folder.to_owned(),
+            detail,
+        },
+        other => OpenError::Io {
+            path: folder.to_owned(),
+            source: io::Error::other(other),
+        },
+    })
 }
 
 fn recover(folder: &Path) -> Result<Trees, OpenError> {

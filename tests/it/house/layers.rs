@@ -44,7 +44,7 @@ const OUTSIDE: &[&str] = &[
 const FOR_TESTS: [&str; 2] = ["troupe-mock", "troupe-core"];
 
 /// Foreign crates that belong to one room, and the rooms that may link them.
-const FOREIGN: [(&str, &[&str]); 15] = [
+const FOREIGN: [(&str, &[&str]); 16] = [
     ("actix", &["troupe-actors"]),
     ("actix-web", &["troupe-server"]),
     ("actix-http", &["troupe-server", "troupe-upstream"]),
@@ -52,6 +52,7 @@ const FOREIGN: [(&str, &[&str]); 15] = [
     ("actix-cors", &["troupe-server"]),
     ("redis", &["troupe-cluster"]),
     ("deadpool-redis", &["troupe-cluster"]),
+    ("memmap2", &["troupe-storage"]),
     ("sled", &["troupe-storage"]),
     ("sqlx", &["troupe-storage"]),
     // Links actix-http's h2 0.3 (docs/adr/0005).

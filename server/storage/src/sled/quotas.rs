@@ -1,4 +1,8 @@
-//! What limits have charged, on sled. Invariant: a `save` is one batch and one flush, however many rows it has.
+//! What limits have charged, on sled.
+//!
+//! Invariant: a `save` is one batch and one flush, however many rows it has; `fold` never lowers a count.
+
+use std::collections::BTreeMap;
 
 use ::sled::Batch;
 use troupe_core::LimitId;
@@ -13,6 +17,8 @@ use crate::rules::window_ended;
 const ROW: &str = "quota row";
 /// Rows that one `prune` drops at most.
 const PRUNED: usize = 10_000;
+/// Rows of one batch of a `fold`, which need not be one step.
+const FOLDED: usize = 1_000;
 
 fn place(limit: LimitId, start_ms: u64) -> [u8; 24] {
     let mut place = [0; 24];
@@ -52,6 +58,29 @@ fn put(t: &Trees, rows: &[QuotaRow]) -> Result<(), StoreError> {
         batch.insert(&place(row.limit, row.start_ms), encode(row)?);
     }
     t.quotas.apply_batch(batch).map_err(perhaps)
+}
+
+/// Takes over what the last process left in its counters, durable on return. The larger count stays, so that doing it
+/// twice is doing it once, and a page that the power took back with a row that was saved since does no harm.
+pub(super) fn fold(t: &Trees, left: &[QuotaRow]) -> Result<(), StoreError> {
+    let mut larger: BTreeMap<[u8; 24], QuotaRow> = BTreeMap::new();
+    for row in left {
+        let kept = larger.entry(place(row.limit, row.start_ms)).or_insert(*row);
+        kept.charged = kept.charged.max(row.charged);
+    }
+    let mut rows = Vec::with_capacity(larger.len());
+    for (place, row) in larger {
+        let stored = t.quotas.get(place).map_err(failed)?;
+        let stored: Option<QuotaRow> = stored.map(|bytes| decode(ROW, &bytes)).transpose()?;
+        if stored.is_none_or(|stored| stored.charged < row.charged) {
+            rows.push(row);
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    rows.chunks(FOLDED).try_for_each(|rows| put(t, rows))?;
+    t.flusher.durable()
 }
 
 fn prune(t: &Trees, now_ms: u64) -> Result<usize, StoreError> {
