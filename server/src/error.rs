@@ -197,6 +197,7 @@ impl Problem {
         match self {
             Self::Store(why) => format!("the gateway's store did not answer: {why}").into(),
             Self::Address { from: Some(from) } => format!("{} ({from})", self.message()).into(),
+            Self::Limit(refusal) => refusal.detail().map_or_else(|| self.message(), Cow::Owned),
             other => other.message(),
         }
     }

@@ -67,7 +67,13 @@ fn of_key(limits: Vec<Limit>) -> Arc<Gate> {
 
 fn told_for(gates: &[Arc<Gate>], model: &str, unix_ms: u64) -> HeaderMap {
     let mut out = HeaderMap::new();
-    headers(gates, model, unix_ms, spend(gates, model, unix_ms), &mut out);
+    headers(
+        gates,
+        model,
+        unix_ms,
+        spend(gates, model, unix_ms),
+        &mut out,
+    );
     out
 }
 
@@ -100,10 +106,16 @@ fn every_kind_of_limit() {
         ("anthropic-ratelimit-tokens-reset", "2026-02-24T10:00:00Z"),
         ("anthropic-ratelimit-input-tokens-limit", "10"),
         ("anthropic-ratelimit-input-tokens-remaining", "10"),
-        ("anthropic-ratelimit-input-tokens-reset", "2026-03-02T00:00:00Z"),
+        (
+            "anthropic-ratelimit-input-tokens-reset",
+            "2026-03-02T00:00:00Z",
+        ),
         ("anthropic-ratelimit-output-tokens-limit", "7"),
         ("anthropic-ratelimit-output-tokens-remaining", "0"),
-        ("anthropic-ratelimit-output-tokens-reset", "2026-03-01T00:00:00Z"),
+        (
+            "anthropic-ratelimit-output-tokens-reset",
+            "2026-03-01T00:00:00Z",
+        ),
         (
             "ratelimit-policy",
             "\"requests-minute\";q=100;w=60, \"requests-day\";q=1000;w=86400, \
@@ -121,8 +133,14 @@ fn every_kind_of_limit() {
         ),
         ("anthropic-ratelimit-unified-status", "allowed_warning"),
         ("anthropic-ratelimit-unified-reset", "1772323200"),
-        ("anthropic-ratelimit-unified-representative-claim", "overage"),
-        ("anthropic-ratelimit-unified-overage-status", "allowed_warning"),
+        (
+            "anthropic-ratelimit-unified-representative-claim",
+            "overage",
+        ),
+        (
+            "anthropic-ratelimit-unified-overage-status",
+            "allowed_warning",
+        ),
         ("anthropic-ratelimit-unified-overage-reset", "1772323200"),
         ("anthropic-ratelimit-unified-overage-utilization", "0.76"),
         (
@@ -198,7 +216,10 @@ fn names_are_unique_over_scopes_and_models_and_well_formed() {
         r#""requests-minute/claude-*";r=5;t=23"#,
         r#""requests-minute/*\"\\%25%c3%a9*";r=5;t=23"#,
     ];
-    assert_eq!(text(&headers, "ratelimit"), Some(expected.join(", ").as_str()));
+    assert_eq!(
+        text(&headers, "ratelimit"),
+        Some(expected.join(", ").as_str())
+    );
 }
 
 #[test]
@@ -216,7 +237,7 @@ fn integers_stay_within_structured_fields() {
 
 #[test]
 fn what_is_told_follows_requests_models_and_views() {
-    let opus = || for_models("claude-opus-*", limit("requests_per_hour", 2, 0));
+    let opus = || for_models("claude-opus-*", limit("requests_per_day", 2, 0));
     let gates = [of_key(vec![limit("requests_per_minute", 10, 0), opus()])];
     let left = |model: &str| {
         let headers = told_for(&gates, model, NOW_MS);
