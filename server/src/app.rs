@@ -20,10 +20,10 @@ use troupe_core::port::{Members, StoreError};
 use troupe_storage::{Backend, OpenError};
 
 use crate::config::{Config, Loaded, Reloader};
-use crate::gateway::{Gateway, Shared};
+use crate::gateway::{Gateway, KeyWrite, Shared};
 use crate::keeper::Keeper;
 use crate::networks::Networks;
-use crate::ops::keys::CreateKey;
+use crate::ops::keys::{self, CreateKey};
 use crate::ops::open::{KeyringError, keyring};
 use crate::ops::{Declared, OpError, Operation, Operations, UpstreamProber, credential};
 use crate::plan::Plan;
@@ -113,6 +113,7 @@ impl App {
             directory_config(config),
         );
         let plan = Plan::compile(config);
+        directory.set_limit_policy(Arc::clone(&plan.limits));
         let telemetry = Arc::new(Telemetry::start(known_models(&plan)));
         let hasher = Arc::new(keyring.hasher);
         let gateway = Gateway::new(
@@ -153,7 +154,7 @@ impl App {
             }
         });
         publish(&operations, &directory).await?;
-        upgrade_keys(&gateway, operations.acting_as("system"));
+        write_keys(&gateway, operations.acting_as("system"));
         let first_key = first_key(&operations).await?;
         let reloader = Reloader::new(config.clone())
             .with(Arc::new(sections::PlanSection(Arc::clone(&gateway))))
@@ -206,13 +207,21 @@ fn directory_config(config: &Config) -> DirectoryConfig {
     }
 }
 
-/// Keys that another gateway hashed are hashed as ours at their first use.
-fn upgrade_keys(gateway: &Arc<Gateway>, operations: Operations) {
-    let mut upgrades = gateway.key_upgrades();
+/// Writes what the use of keys means for their rows.
+fn write_keys(gateway: &Arc<Gateway>, operations: Operations) {
+    let mut writes = gateway.key_writes();
     gateway.directory.tree().io().spawn(async move {
-        while let Some((id, secret)) = upgrades.recv().await {
-            if let Err(error) = crate::ops::keys::upgrade(&operations, id, &secret).await {
-                tracing::warn!(key.id = %id, %error, "an imported key could not be hashed anew; its next use tries again");
+        while let Some(write) = writes.recv().await {
+            let (id, written) = match write {
+                KeyWrite::Rehash { id, secret } => {
+                    (id, keys::upgrade(&operations, id, &secret).await)
+                }
+                KeyWrite::FirstUse { id, at_ms } => {
+                    (id, keys::first_use(&operations, id, at_ms).await)
+                }
+            };
+            if let Err(error) = written {
+                tracing::warn!(key.id = %id, %error, "what a key's use means for it could not be stored; its next use tries again");
             }
         }
     });

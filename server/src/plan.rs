@@ -3,9 +3,13 @@
 //! Invariant: a request takes one plan at its start and keeps it to its end.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
-use troupe_core::price::{PriceTable, Prices};
+use troupe_core::cidr::Cidr;
+use troupe_core::limit::LimitSet;
+use troupe_core::price::PriceTable;
+use troupe_core::quota::LimitPolicy;
 use troupe_core::routing::Strategy;
 use troupe_upstream::BaseUrl;
 use troupe_wire::models::{Model, built_in};
@@ -45,7 +49,11 @@ pub struct Plan {
     pub max_attempts: usize,
     pub max_elapsed: Duration,
     pub concurrency_queue: Duration,
-    pub limits_enabled: bool,
+    pub limits: Arc<LimitPolicy>,
+    /// Of keys that are made without limits of their own.
+    pub new_keys: LimitSet,
+    /// The operator's words to whoever has reached a limit in dollars.
+    pub spend_message: Option<Arc<str>>,
     pub error_shape: ErrorShape,
     /// Model names of clients → model names upstream. Empty is the common case: one branch and nothing.
     pub aliases: HashMap<String, String>,
@@ -58,6 +66,8 @@ pub struct Plan {
     /// Where callers' own upstream credentials may go; `None`: nowhere.
     pub passthrough: Option<BaseUrl>,
     pub metrics: bool,
+    /// Peers whose `x-forwarded-for` is believed.
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 impl Plan {
@@ -80,25 +90,23 @@ impl Plan {
             max_attempts: config.routing.max_attempts as usize,
             max_elapsed: config.routing.max_elapsed.get(),
             concurrency_queue: config.limits.concurrency_queue.get(),
-            limits_enabled: config.limits.enabled,
+            limits: Arc::new(config.limits.policy()),
+            new_keys: config.limits.new_keys.0.clone(),
+            spend_message: config.limits.spend_message.as_deref().map(Into::into),
             error_shape: config.limits.error_shape,
             aliases: config.models.aliases.clone().into_iter().collect(),
             models: models(&config.models.aliases),
-            prices: prices(config),
+            prices: config.models.price_table(),
             web: web(config),
             passthrough: passthrough(config),
             metrics: config.telemetry.metrics.enabled,
+            trusted_proxies: config.server.trusted_proxies.clone(),
         }
     }
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn prices(config: &Config) -> PriceTable {
-    let own = config.models.prices.iter();
-    PriceTable::with(own.map(|(pattern, price)| (pattern.clone(), Prices::from(price.rates()))))
 }
 
 fn web(config: &Config) -> Option<WebPlan> {

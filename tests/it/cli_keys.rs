@@ -68,7 +68,7 @@ fn life_of_a_key(place: &Place, gateway: Option<&Process>) {
         .json();
     assert_eq!(
         (&changed["limits"], &changed["endpoints"]),
-        (&json!({}), &json!("all"))
+        (&json!({"concurrent": null}), &json!("all"))
     );
 
     let rotated = place.run("key rotate plain --quiet").ok();
@@ -91,6 +91,70 @@ fn life_of_a_key(place: &Place, gateway: Option<&Process>) {
     assert!(names(&all).contains(&"plain"), "{all}");
 }
 
+fn what_is_said_of_a_key(place: &Place) {
+    place
+        .run("key create ci --owner ann --group blue --tag nightly --tag eu --note builds --priority high --address 10.0.0.0/8 --address ::1 --deny-model *opus* --expires-after-first-use 30d")
+        .ok();
+    place.run("key create other --owner bob --tag eu").ok();
+    let shown = place.run("key show ci --json").json();
+    for (member, value) in [
+        ("tags", json!(["nightly", "eu"])),
+        ("note", json!("builds")),
+        ("priority", json!("high")),
+        ("addresses", json!(["10.0.0.0/8", "::1"])),
+        ("deny_models", json!(["*opus*"])),
+        ("expires_after_first_use", json!("30d")),
+        ("expires", json!(null)),
+        ("previous", json!(null)),
+    ] {
+        assert_eq!(shown[member], value, "{member}: {shown}");
+    }
+    let told = place.run("key show ci").ok();
+    for part in [
+        "nightly, eu",
+        "builds",
+        "high",
+        "10.0.0.0/8, ::1",
+        "*opus*",
+        "30d after first use",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let listed = place.run("key list --tag nightly").ok();
+    for part in ["TAGS", "PRIORITY", "NOTE", "nightly, eu", "builds"] {
+        assert!(listed.contains(part), "{part} in {listed}");
+    }
+    for (filter, found) in [
+        ("--tag eu", &["ci", "other"][..]),
+        ("--owner ann", &["ci"]),
+        ("--group blue --tag eu", &["ci"]),
+        ("--owner bob --group blue", &[]),
+    ] {
+        let list = place.run(&format!("key list --json {filter}")).json();
+        assert_eq!(names(&list), found, "{filter}");
+    }
+    let nobody = place.run("key list --owner nobody");
+    assert_eq!((nobody.code, nobody.stdout.as_str()), (0, ""));
+    assert!(nobody.stderr.contains("no key is like that"), "{nobody:?}");
+    let emptied = place
+        .run("key update ci --tag= --note= --address= --deny-model= --priority normal --expires-after-first-use never --json")
+        .json();
+    for member in ["tags", "addresses", "deny_models"] {
+        assert_eq!(emptied[member], json!([]), "{member}: {emptied}");
+    }
+    assert!(emptied["note"].is_null() && emptied["expires_after_first_use"].is_null());
+    let prefix = emptied["prefix"].as_str().expect("a prefix");
+    let rotated = place.run("key rotate ci --grace 24h").ok();
+    assert!(
+        rotated.contains(&format!("The old secret ({prefix}) works until 20")),
+        "{rotated}"
+    );
+    let told = place.run("key show ci").ok();
+    assert!(told.contains(&format!("{prefix} works until 20")), "{told}");
+    place.run("key rotate ci").ok();
+    assert!(!place.run("key show ci").ok().contains("works until"));
+}
+
 fn refusals(place: &Place) {
     place.run("key create twice").ok();
     let table = [
@@ -109,6 +173,13 @@ fn refusals(place: &Place) {
         ("key create x --limit tokens=3", 2, "tokens"),
         ("key create x --expires tomorrowish", 2, "30d"),
         ("key create x --resources some", 2, "own"),
+        ("key create x --priority urgent", 2, "normal"),
+        ("key create x --address 10.0.0.1/8", 2, "10.0.0.0/8"),
+        ("key create x --address nowhere", 2, "192.0.2.7"),
+        ("key create x --tag a --tag a", 2, "twice"),
+        ("key create x --expires-after-first-use soon", 2, "30d"),
+        ("key rotate twice --grace soon", 2, "24h"),
+        ("key rotate declared --grace 1h", 1, "troupe.yaml"),
         ("key create x --quiet --json", 2, "--json"),
         ("key create bad/name", 2, "name"),
         ("key create x --secret-stdin", 2, "20 characters"),
@@ -139,6 +210,18 @@ fn on_a_running_gateway() {
     let place = Place::new();
     let gateway = place.serve();
     life_of_a_key(&place, Some(&gateway));
+}
+
+#[test]
+fn said_of_a_key_on_a_stopped_gateway() {
+    what_is_said_of_a_key(&Place::new());
+}
+
+#[test]
+fn said_of_a_key_on_a_running_gateway() {
+    let place = Place::new();
+    let _gateway = place.serve();
+    what_is_said_of_a_key(&place);
 }
 
 #[test]

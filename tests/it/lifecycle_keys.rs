@@ -71,6 +71,32 @@ fn a_revoked_key_is_refused_while_its_stream_finishes() {
     assert!(stream.body().contains("event: message_stop"));
 }
 
+/// Whichever of the key's secrets it came with.
+#[test]
+fn a_request_that_waits_is_refused_when_its_key_is_revoked() {
+    let place = Place::new();
+    let _gateway = place.serve();
+    for (name, with_old_secret) in [("queued", false), ("rotated", true)] {
+        let mut key = place.key(&format!("{name} --limit concurrent=1"));
+        let stream = place.running_stream(&key, "endless");
+        let new = place
+            .run(&format!("key rotate {name} --grace 1h --quiet"))
+            .ok();
+        if !with_old_secret {
+            key = new.trim().to_owned();
+        }
+        let (done, waiting) = mpsc::sync_channel(1);
+        let (ask, address) = (Ask::message("default", false).key(&key), place.address);
+        std::thread::spawn(move || done.send(ask.status(address)));
+        let waits = waiting.recv_timeout(Duration::from_millis(500));
+        assert_eq!(waits, Err(mpsc::RecvTimeoutError::Timeout), "{name}");
+        place.run(&format!("key revoke {name}")).ok();
+        let refused = waiting.recv_timeout(Duration::from_secs(1));
+        assert_eq!(refused, Ok(401), "{name}");
+        drop(stream);
+    }
+}
+
 /// A body may take its time; the key is looked at again when it is there.
 #[test]
 fn a_key_revoked_while_its_body_arrives_is_refused() {

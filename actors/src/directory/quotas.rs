@@ -35,13 +35,12 @@ impl Directory {
     }
 
     /// Takes over what the configuration says now; what was charged stays.
-    pub fn set_limit_policy(self: &Arc<Self>, policy: LimitPolicy) {
+    pub fn set_limit_policy(self: &Arc<Self>, policy: Arc<LimitPolicy>) {
         let _changing = self.change();
         let before = self.wide.load_full();
-        if *before.policy == policy && before.gateway.is_some() {
+        if before.policy == policy && before.gateway.is_some() {
             return;
         }
-        let policy = Arc::new(policy);
         let gateway = self.put_quota(&before.gateway, QuotaRecord::of_gateway(&policy));
         // A group that has no limits any more keeps its actor: they may come back within the window.
         let mut groups = before.groups.clone();

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use troupe_core::cidr::Cidr;
 use troupe_core::key::AccountBinding;
+use troupe_core::limit::{LimitName, LimitSet, OnLimit};
 use troupe_core::models::Pattern;
 use troupe_core::schedule::{Schedule, ScheduleError};
 
@@ -10,6 +12,8 @@ pub const WEIGHT_MAX: u32 = 1_000;
 const ENTRIES_MAX: usize = 64;
 const MODELS_MAX: usize = 1_000;
 const LABEL_MAX_BYTES: usize = 256;
+const NOTE_MAX_CHARS: usize = 1_000;
+const NETWORKS_MAX: usize = 256;
 
 /// Names are typed, and stand in paths.
 ///
@@ -62,6 +66,47 @@ pub fn labels(texts: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// What an operator wrote down.
+///
+/// # Errors
+/// What would be right.
+pub fn note(text: &str) -> Result<(), String> {
+    if text.chars().count() > NOTE_MAX_CHARS || text.contains(char::is_control) {
+        return Err(format!(
+            "must be at most {NOTE_MAX_CHARS} characters in one line, without control characters"
+        ));
+    }
+    Ok(())
+}
+
+/// Addresses and networks, as many as [`network_count`] allows.
+///
+/// # Errors
+/// What would be right.
+pub fn networks(texts: &[String]) -> Result<Vec<Cidr>, String> {
+    let networks: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .map(|(at, text)| {
+            text.parse()
+                .map_err(|why| format!("entry {}: {why}", at + 1))
+        })
+        .collect::<Result<_, _>>()?;
+    network_count(&networks)?;
+    Ok(networks)
+}
+
+/// # Errors
+/// Too many.
+pub fn network_count(networks: &[Cidr]) -> Result<(), String> {
+    if networks.len() > NETWORKS_MAX {
+        return Err(format!(
+            "holds more than {NETWORKS_MAX} entries; a network such as 10.0.0.0/8 stands for many"
+        ));
+    }
+    Ok(())
+}
+
 /// The accounts that a key is bound to.
 ///
 /// # Errors
@@ -84,6 +129,29 @@ pub fn binding(binding: &AccountBinding) -> Result<(), String> {
 pub fn concurrent(number: u32) -> Result<(), String> {
     if number == 0 || number == u32::MAX {
         return Err("must be at least 1; leave it out for no bound".to_owned());
+    }
+    Ok(())
+}
+
+/// Limits of an account: at one of them the next account is used.
+///
+/// # Errors
+/// What would be right.
+pub fn account_limits(limits: &LimitSet) -> Result<(), String> {
+    for (_, name, rule) in limits.rules() {
+        if name == LimitName::Concurrent {
+            return Err(
+                "has `concurrent`, which is a setting of the account itself; write it beside `limits`"
+                    .to_owned(),
+            );
+        }
+        if !matches!(rule.on_limit, OnLimit::Reject | OnLimit::Shadow) {
+            return Err(format!(
+                "has `on_limit: {}` for `{name}`, which means nothing here: at an account's limit the next account \
+                 is used; write it at the key, its group or the gateway",
+                rule.on_limit.as_str()
+            ));
+        }
     }
     Ok(())
 }

@@ -50,6 +50,7 @@ fn settings(record: &AccountRecord, faults: &mut Vec<Fault>) {
     if let Some(concurrent) = record.concurrent {
         told("concurrent", value::concurrent(concurrent));
     }
+    told("limits", value::account_limits(&record.limits));
     if let Some(group) = &record.group {
         told("group", value::label(group));
     }

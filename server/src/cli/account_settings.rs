@@ -12,6 +12,7 @@ use troupe_core::account::{AuthScheme, Grant, PreferredAuth, TokenFormat};
 
 use super::args::pair;
 use super::error::CliError;
+use super::limit_args::{LimitArg, limit, limits};
 use super::secret;
 use crate::ops::accounts::{
     AccountSettings, BroughtTokens, Entries, OauthChange, Reserve, WebChange,
@@ -42,6 +43,9 @@ pub(super) struct SettingsArgs {
     /// Requests at the same time
     #[arg(long, value_name = "N")]
     pub concurrent: Option<u32>,
+    /// What may be used of it, such as usd_per_day=50; `default` removes it. May be repeated
+    #[arg(long = "limit", value_name = "[MODELS:]NAME=N", value_parser = limit)]
+    pub limits: Vec<LimitArg>,
     /// The credential to try first: auto, api_key, oauth or web
     #[arg(long, value_name = "AUTH", value_parser = word::<PreferredAuth>)]
     pub preferred_auth: Option<PreferredAuth>,
@@ -170,6 +174,9 @@ impl SettingsArgs {
             headers: entries(self.headers),
             models: entries(self.models),
             concurrent: self.concurrent.into(),
+            limits: Some(limits(self.limits))
+                .filter(|limits| !limits.is_empty())
+                .into(),
             preferred_auth: self.preferred_auth.into(),
             tokens: tokens(self.oauth.tokens_stdin, self.oauth.tokens_file.as_deref())?,
             oauth: self.oauth.read()?,

@@ -2,7 +2,8 @@
 
 use troupe_core::account::{Auth, AuthScheme};
 
-use super::keys::from;
+use super::key_show::from;
+use super::limit_args;
 use super::table::{columns, moment};
 use crate::ops::accounts::{AccountInfo, CredentialInfo, SlotsInfo, StatsInfo};
 
@@ -63,6 +64,7 @@ pub(super) fn told(account: &AccountInfo) -> Vec<Fact> {
             "concurrent",
             account.concurrent.map(|limit| limit.to_string()),
         ),
+        ("limits", limit_args::shown(&account.limits)),
         ("base url", Some(account.base_url.clone())),
         ("auth", Some(auth.to_owned())),
         (

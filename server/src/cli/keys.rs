@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::key_args::{CreateArgs, KeyCommand, RotateArgs, SecretFormat, ShowArgs, UpdateArgs};
-use super::table::{columns, facts, moment};
+use super::table::{facts, moment};
 use super::target::run as carry_out;
-use super::{out, secret};
+use super::{key_limits, key_show, out, secret};
 use crate::ops::keys::{
-    CreateKey, DisableKey, EnableKey, Endpoints, KeyInfo, KeyWithSecret, ListKeys, RevokeKey,
-    RotateKey, ShowKey, ShownKey, UpdateKey,
+    CreateKey, DisableKey, EnableKey, KeyWithSecret, ListKeys, RevokeKey, RotateKey, ShowKey,
+    ShownKey, UpdateKey,
 };
 
 pub(super) async fn run(config: Option<PathBuf>, command: KeyCommand) -> Result<(), CliError> {
@@ -21,22 +21,15 @@ pub(super) async fn run(config: Option<PathBuf>, command: KeyCommand) -> Result<
         KeyCommand::Rotate(args) => rotate(config, args).await,
         KeyCommand::Update(args) => update(config, args).await,
         KeyCommand::Show(args) => show(config, args).await,
+        KeyCommand::Limits(args) => key_limits::run(config, args).await,
         KeyCommand::List(args) => {
-            let list = carry_out(
-                config,
-                ListKeys {
-                    revoked: args.revoked,
-                },
-            )
-            .await?;
-            if args.format.json {
-                return out::json(&list.keys);
-            }
-            if list.keys.is_empty() {
-                out::note("no keys yet; make one with `troupe key create NAME`");
-                return Ok(());
-            }
-            out::line(table(&list.keys))
+            let wanted = ListKeys {
+                revoked: args.revoked,
+                owner: args.owner,
+                group: args.group,
+                tag: args.tag,
+            };
+            list(config, wanted, args.format.json).await
         }
         KeyCommand::Disable(named) => {
             let key = carry_out(config, DisableKey { name: named.name }).await?;
@@ -56,6 +49,23 @@ pub(super) async fn run(config: Option<PathBuf>, command: KeyCommand) -> Result<
     }
 }
 
+async fn list(config: Option<PathBuf>, wanted: ListKeys, json: bool) -> Result<(), CliError> {
+    let filtered = (&wanted.owner, &wanted.group, &wanted.tag) != (&None, &None, &None);
+    let list = carry_out(config, wanted).await?;
+    if json {
+        return out::json(&list.keys);
+    }
+    if !list.keys.is_empty() {
+        return out::line(key_show::table(&list.keys));
+    }
+    out::note(if filtered {
+        "no key is like that; see `troupe key list`"
+    } else {
+        "no keys yet; make one with `troupe key create NAME`"
+    });
+    Ok(())
+}
+
 async fn create(config: Option<PathBuf>, args: CreateArgs) -> Result<(), CliError> {
     let operation = CreateKey {
         name: args.named.name,
@@ -71,6 +81,7 @@ async fn rotate(config: Option<PathBuf>, args: RotateArgs) -> Result<(), CliErro
     let operation = RotateKey {
         name: args.named.name,
         secret,
+        grace: args.grace,
     };
     let made = carry_out(config, operation).await?;
     tell_secret(&made, "Rotated", args.print)
@@ -85,7 +96,7 @@ async fn update(config: Option<PathBuf>, args: UpdateArgs) -> Result<(), CliErro
     if args.format.json {
         return out::json(&key);
     }
-    out::line(facts(&told(&key)))
+    out::line(facts(&key_show::told(&key)))
 }
 
 async fn show(config: Option<PathBuf>, args: ShowArgs) -> Result<(), CliError> {
@@ -105,7 +116,7 @@ async fn show(config: Option<PathBuf>, args: ShowArgs) -> Result<(), CliError> {
         in_flight,
     } = shown;
     let tokens = usage.tokens;
-    let mut lines = told(&key);
+    let mut lines = key_show::told(&key);
     lines.extend([
         ("requests", Some(usage.requests.to_string())),
         (
@@ -146,9 +157,15 @@ fn tell_secret(made: &KeyWithSecret, done: &str, print: SecretFormat) -> Result<
     } else if print.quiet {
         secret.to_owned()
     } else {
+        let old = key.previous.as_ref().map(|old| {
+            let until = moment(old.until);
+            format!(" The old secret ({}) works until {until}.", old.prefix)
+        });
         format!(
-            "{done} key {} ({}). Its secret, shown only this once:\n{secret}",
-            key.name, key.prefix
+            "{done} key {} ({}).{} Its secret, shown only this once:\n{secret}",
+            key.name,
+            key.prefix,
+            old.unwrap_or_default()
         )
     };
     let lost = format!(
@@ -156,82 +173,4 @@ fn tell_secret(made: &KeyWithSecret, done: &str, print: SecretFormat) -> Result<
         key.name
     );
     out::must_arrive(&text, &lost)
-}
-
-fn table(keys: &[KeyInfo]) -> String {
-    let heading = [
-        "NAME",
-        "PREFIX",
-        "STATE",
-        "OWNER",
-        "GROUP",
-        "ENDPOINTS",
-        "LIMITS",
-        "EXPIRES",
-        "FROM",
-    ];
-    let rows: Vec<_> = keys.iter().map(row).collect();
-    columns(&heading, &rows)
-}
-
-fn row(key: &KeyInfo) -> Vec<String> {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    vec![
-        key.name.clone(),
-        key.prefix.clone(),
-        key.state.clone(),
-        or_dash(key.owner.as_deref().map(str::to_owned)),
-        or_dash(key.group.as_deref().map(str::to_owned)),
-        endpoints(&key.endpoints),
-        or_dash(limits(key)),
-        key.expires.map_or_else(|| "never".to_owned(), moment),
-        from(key.declared),
-    ]
-}
-
-fn told(key: &KeyInfo) -> Vec<(&'static str, Option<String>)> {
-    let resources = match key.resources {
-        troupe_core::key::ResourceScope::Own => "own",
-        troupe_core::key::ResourceScope::All => "all",
-    };
-    vec![
-        ("name", Some(key.name.clone())),
-        ("id", Some(key.id.0.to_string())),
-        ("prefix", Some(key.prefix.clone())),
-        ("state", Some(key.state.clone())),
-        ("owner", key.owner.as_deref().map(str::to_owned)),
-        ("group", key.group.as_deref().map(str::to_owned)),
-        ("endpoints", Some(endpoints(&key.endpoints))),
-        ("resources", Some(resources.to_owned())),
-        ("limits", limits(key)),
-        ("accounts", list(&key.accounts)),
-        ("account groups", list(&key.account_groups)),
-        ("account tags", list(&key.account_tags)),
-        ("models", list(&key.models)),
-        ("expires", Some(key.expires.map_or("never".into(), moment))),
-        ("revoked", key.revoked_at.map(moment)),
-        ("created", key.created_at.map(moment)),
-        ("from", Some(from(key.declared))),
-    ]
-}
-
-fn list(texts: &[String]) -> Option<String> {
-    Some(texts.join(", ")).filter(|list| !list.is_empty())
-}
-
-fn endpoints(endpoints: &Endpoints) -> String {
-    match endpoints {
-        Endpoints::Word(word) => word.clone(),
-        Endpoints::Paths(paths) => paths.join(","),
-    }
-}
-
-fn limits(key: &KeyInfo) -> Option<String> {
-    key.limits
-        .concurrent
-        .map(|limit| format!("concurrent={limit}"))
-}
-
-pub(super) fn from(declared: bool) -> String {
-    if declared { "configuration" } else { "store" }.to_owned()
 }

@@ -87,6 +87,8 @@ fn about(request: &RequestInfo) -> Vec<Fact> {
                 row.key.map(|id| id.0.to_string()),
             ),
         ),
+        ("owner", row.owner.as_deref().map(str::to_owned)),
+        ("group", row.group.as_deref().map(str::to_owned)),
         (
             "session",
             row.session.map(|session| format!("{session:016x}")),

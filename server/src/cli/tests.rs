@@ -12,7 +12,7 @@ use crate::config::storage::StorageUrl;
 use crate::config::{Config, Loaded};
 use crate::control::Server;
 use crate::ops::Operation;
-use crate::ops::keys::{Endpoints, KeyLimitsInfo, ListKeys, RevokeKey};
+use crate::ops::keys::{Endpoints, KeyRights, ListKeys, RevokeKey};
 use crate::ops::tests::{new_key, operations};
 
 fn parse(line: &str) -> Result<Cli, String> {
@@ -70,9 +70,14 @@ fn what_is_understood() {
         "troupe account remove main",
         "troupe key create ci --owner me --group g --expires 30d --resources all --endpoints all --quiet",
         "troupe key create ci --secret-stdin --json",
-        "troupe key update ci --limit concurrent=none --expires never",
+        "troupe key update ci --limit concurrent=none --limit usd_per_day=default --expires never",
+        "troupe key update ci --limit usd_per_day=5,on_limit=downgrade,model=claude-haiku-4-5,grant=50@2026-12-24",
+        "troupe account update main --limit claude-opus-*:usd_per_day=5,cap=soft --limit requests_per_day=default",
+        "troupe key update ci --tag a --tag b --note= --address 10.0.0.0/8 --address ::1 --priority high --deny-model *opus* --expires-after-first-use 30d",
         "troupe key list --revoked --json",
+        "troupe key list --owner me --group g --tag t",
         "troupe key rotate ci --quiet",
+        "troupe key rotate ci --grace 24h --secret-stdin --json",
         "troupe key revoke ci --config f.yaml",
         "troupe request show req_01m86vrjtxe5g9c2vcarc9zhbn --json",
         "troupe request tail --key ci --account main --status 4xx -n 50 --follow",
@@ -100,9 +105,13 @@ fn what_is_not_understood_is_said_in_one_line() {
         ("troupe key create ci --limit concurrent", "NAME=VALUE"),
         (
             "troupe key create ci --limit concurrent=many",
-            "a number or `none`",
+            "a number, `none`",
         ),
         ("troupe key create ci --resources some", "own, all"),
+        (
+            "troupe key create ci --priority urgent",
+            "low, normal, high",
+        ),
         ("troupe key crate ci", "'create'"),
         (
             "troupe account add main --api-key-stdin --cookie-stdin",
@@ -147,13 +156,9 @@ fn rights_are_read_as_the_contract_writes_them() {
     };
     let endpoints = Endpoints::Paths(vec!["/v1/files".into(), "/v1/x".into()]);
     assert_eq!(args.rights.endpoints, Some(endpoints));
-    let names: Vec<_> = args
-        .rights
-        .limits
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
-    assert_eq!(names, ["concurrent", "requests_per_minute"]);
+    let rights = KeyRights::from(args.rights);
+    let limits = serde_json::json!({ "concurrent": 8, "requests_per_minute": 100 });
+    assert_eq!(serde_json::Value::from(rights.limits), limits);
 }
 
 fn loaded(data: &str) -> Loaded {
@@ -186,7 +191,7 @@ async fn a_stopped_gateways_store_is_changed_and_let_go() {
     assert!(list.keys.is_empty());
     assert!(!cwd.join("data").exists(), "a look leaves nothing behind");
     let mut create = new_key("ci");
-    create.rights.limits = [("concurrent".into(), Some(2.into()))].into();
+    create.rights.limits.insert("concurrent".into(), 2.into());
     let made = run_at(&loaded, cwd, create).await.unwrap();
     assert!(cwd.join("data/master.key").exists());
     let keys = run_at(&loaded, cwd, ListKeys::default())
@@ -194,12 +199,7 @@ async fn a_stopped_gateways_store_is_changed_and_let_go() {
         .unwrap()
         .keys;
     assert_eq!(keys, [made.key]);
-    assert_eq!(
-        keys[0].limits,
-        KeyLimitsInfo {
-            concurrent: Some(2)
-        }
-    );
+    assert_eq!(keys[0].limits["concurrent"], 2);
     let error = run_at(
         &loaded,
         cwd,
@@ -214,7 +214,9 @@ async fn a_stopped_gateways_store_is_changed_and_let_go() {
         .await
         .unwrap();
     let mut bad = new_key("x");
-    bad.rights.limits = [("speed".into(), None)].into();
+    bad.rights
+        .limits
+        .insert("speed".into(), serde_json::Value::Null);
     assert_eq!(run_at(&loaded, cwd, bad).await.unwrap_err().exit, 2);
 }
 

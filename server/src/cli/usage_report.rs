@@ -101,6 +101,7 @@ fn comma_separated(report: &UsageReport) -> String {
         "cache_read_tokens",
         "cache_write_5m_tokens",
         "cache_write_1h_tokens",
+        "web_searches",
         "cost_usd",
         "p50_ms",
         "p95_ms",
@@ -117,6 +118,7 @@ fn comma_separated(report: &UsageReport) -> String {
             tokens.cache_read,
             tokens.cache_write_5m,
             tokens.cache_write_1h,
+            figures.web_searches,
         ];
         let times = [figures.p50_ms, figures.p95_ms, figures.first_event_ms];
         let mut cells = vec![
@@ -164,6 +166,7 @@ mod tests {
                     cache_write_5m: 7,
                     cache_write_1h: 8,
                 },
+                web_searches: 11,
                 cost_micro_usd: 1_500_000,
                 p50_ms: Some(9),
                 p95_ms: None,
@@ -224,8 +227,8 @@ mod tests {
     fn comma_separated_values_are_exact() {
         let told = comma_separated(&report(vec![line(Some("=x,"), Some("17"), false)]));
         let (heading, row) = told.split_once('\n').unwrap();
-        assert_eq!(heading.split(',').count(), 14);
+        assert_eq!(heading.split(',').count(), 15);
         assert!(heading.starts_with("key,id,requests,"), "{heading}");
-        assert_eq!(row, "\"'=x,\",17,1,2,3,4,5,6,7,8,1.500000,9,,10");
+        assert_eq!(row, "\"'=x,\",17,1,2,3,4,5,6,7,8,11,1.500000,9,,10");
     }
 }

@@ -19,6 +19,7 @@ use troupe_core::schedule::Schedule;
 
 pub use self::oauth::Oauth;
 pub use self::web::Web;
+use super::limits::WrittenLimits;
 use super::secret::{self, Secret};
 use super::words;
 use crate::account_rules::value;
@@ -84,6 +85,9 @@ pub struct Account {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub concurrent: Option<u32>,
+    /// What may be used of it; at a limit the next account is used. The upstream's own limits are another thing.
+    #[serde(default, skip_serializing_if = "WrittenLimits::is_empty")]
+    pub limits: WrittenLimits,
     /// When it is used, in UTC: `mon-fri 08:00-18:00`. Always when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "schedule")]
@@ -128,6 +132,7 @@ impl Account {
             weight: one(),
             priority: 0,
             concurrent: None,
+            limits: WrittenLimits::default(),
             schedule: None,
             reserve: None,
             proxy: None,

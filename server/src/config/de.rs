@@ -17,6 +17,9 @@ use super::tree::{Node, Path, Scalar, Value};
 /// A newtype of this name is read as text (null: `visit_none`) and never quoted in a message.
 pub(super) const HIDDEN: &str = "troupe::hidden";
 
+/// A struct of this name may be written as one scalar instead (`visit_str`).
+pub(super) const SHORT: &str = "troupe::short";
+
 #[derive(Clone)]
 pub(super) struct De<'a> {
     node: &'a Node,
@@ -208,10 +211,14 @@ impl<'de> Deserializer<'de> for De<'de> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
+        if name == SHORT && !matches!(self.node.value, Value::Map(_)) {
+            let scalar = self.scalar("a value or a mapping of keys")?;
+            return self.here(visitor.visit_str(&scalar.text), true);
+        }
         let entries = Entries::new(self.entries(Some(fields))?);
         self.here(visitor.visit_map(entries), false)
     }

@@ -10,17 +10,20 @@ use super::tree::Node;
 const PREFIX: &str = "TROUPE_";
 
 /// Names the roadmap gave, and the key each sets. They yield to `TROUPE_…`.
-const SHORT: [(&str, &[&str]); 4] = [
+const SHORT: [(&str, &[&str]); 7] = [
     ("BIND", &["server", "bind"]),
     ("WORKERS", &["server", "workers"]),
     ("DATABASE_URL", &["storage", "url"]),
     ("REDIS_URL", &["cluster", "redis_url"]),
-];
-
-const NOT_YET: [&str; 3] = [
-    "RATE_LIMIT_ENABLED",
-    "RATE_LIMIT_REQUESTS_PER_MINUTE",
-    "RATE_LIMIT_TOKENS_PER_HOUR",
+    ("RATE_LIMIT_ENABLED", &["limits", "enabled"]),
+    (
+        "RATE_LIMIT_REQUESTS_PER_MINUTE",
+        &["limits", "defaults", "requests_per_minute"],
+    ),
+    (
+        "RATE_LIMIT_TOKENS_PER_HOUR",
+        &["limits", "defaults", "tokens_per_hour"],
+    ),
 ];
 
 const NOTED: [(&str, &str); 2] = [
@@ -95,15 +98,6 @@ impl Environment<'_> {
         for (name, instead) in PREDECESSOR {
             if self.get(name).is_some() {
                 self.refuse(name, "", format!("is not read by troupe; {instead}"));
-            }
-        }
-        for name in NOT_YET {
-            if self.get(name).is_some() {
-                self.refuse(
-                    name,
-                    "",
-                    "limits are not available in this version; unset it",
-                );
             }
         }
         for (name, note) in NOTED {

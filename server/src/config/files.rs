@@ -1,4 +1,4 @@
-//! Files that the configuration names beside itself: secrets and certificates.
+//! Files that the configuration names beside itself: secrets, certificates and prices.
 //!
 //! Invariant: each is read whole or refused; whatever was named is watched, so that its change is a reload.
 
@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path as FilePath, PathBuf};
 
+use super::models::catalogue;
 use super::secret::Secret;
 use super::tree::Path;
 use super::{Account, Config};
@@ -48,6 +49,7 @@ pub(super) fn read(
         };
         slot.fill(cwd, inputs, &mut faults);
     }
+    catalogue::fill(&mut config.models, cwd, inputs, &mut faults);
     faults
 }
 

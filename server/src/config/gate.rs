@@ -24,12 +24,10 @@ const fn gate(path: &'static str, accepts: &'static str) -> Gate {
 }
 
 pub(super) const GATES: &[Gate] = &[
-    gate("server.trusted_proxies", "[]"),
     gate("server.cors", "[]"),
     gate("cluster.redis_url", "null"),
     gate("cluster.node_id", ANY),
     gate("cluster.on_redis_down", ANY),
-    gate("limits.defaults", "{}"),
     gate("limits.timezone", "UTC"),
     gate("cache.responses.enabled", "false"),
     gate("cache.responses.ttl", ANY),
@@ -59,16 +57,6 @@ pub(super) const SECTIONS: &[&str] = &[
     "audit",
     "telemetry.otlp",
 ];
-
-const LIMIT_UNITS: [&str; 5] = ["requests", "input_tokens", "output_tokens", "tokens", "usd"];
-const LIMIT_WINDOWS: [&str; 5] = ["minute", "hour", "day", "week", "month"];
-
-/// The limits of a key that this version does not count.
-pub(super) fn limit_names() -> impl Iterator<Item = String> {
-    LIMIT_UNITS
-        .iter()
-        .flat_map(|unit| LIMIT_WINDOWS.iter().map(move |w| format!("{unit}_per_{w}")))
-}
 
 /// Checks and removes every gated key.
 pub(super) fn check(root: &mut Node, errors: &mut Vec<ConfigError>) {
@@ -129,9 +117,6 @@ fn refusal(pattern: &str, accepts: &str) -> String {
 }
 
 fn accepted(pattern: &str) -> Option<&'static str> {
-    if let Some(limit) = pattern.strip_prefix("keys[].limits.") {
-        return limit_names().any(|n| n == limit).then_some("null");
-    }
     GATES.iter().find(|g| g.path == pattern).map(|g| g.accepts)
 }
 
@@ -162,9 +147,6 @@ fn pattern(path: &Path) -> String {
 /// Names that may stand in the mapping at `path` besides those of its type.
 pub(super) fn names_below(path: &Path) -> Vec<String> {
     let mut prefix = pattern(path);
-    if prefix == "keys[].limits" {
-        return limit_names().collect();
-    }
     if !prefix.is_empty() {
         prefix.push('.');
     }

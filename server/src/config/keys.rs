@@ -10,10 +10,13 @@ use garde::Validate;
 use jiff::{Timestamp, civil, tz::TimeZone};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use troupe_core::cidr::Cidr;
+use troupe_core::key::Priority;
 use troupe_core::models::Pattern;
 
-use super::rules;
+use super::limits::WrittenLimits;
 use super::secret::{self, Secret};
+use super::{rules, words};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +40,14 @@ pub struct Key {
     #[garde(inner(length(min = 1, max = 256)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// What keys are found by.
+    #[garde(custom(rules::tags))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// What its operators should know.
+    #[garde(inner(custom(rules::note)))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     #[garde(custom(rules::endpoints))]
     #[serde(default, skip_serializing_if = "Endpoints::is_default")]
     pub endpoints: Endpoints,
@@ -60,15 +71,31 @@ pub struct Key {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Vec<String>>")]
     pub models: Option<Vec<Pattern>>,
+    /// Models it may not ask for, whatever `models` says.
+    #[garde(custom(rules::refused))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub deny_models: Vec<Pattern>,
+    /// Addresses and networks its requests may come from; every one when empty.
+    #[garde(custom(rules::networks))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub addresses: Vec<Cidr>,
+    /// Its class where requests wait for each other.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schemars(schema_with = "words::priority")]
+    pub priority: Priority,
     /// RFC 3339; a date alone means its first moment in UTC.
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "expires")]
     #[schemars(with = "Option<String>")]
     pub expires: Option<Timestamp>,
-    #[garde(dive)]
-    #[serde(default)]
-    pub limits: KeyLimits,
+    /// Its own, in place of `limits.defaults` of the same name.
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "WrittenLimits::is_empty")]
+    pub limits: WrittenLimits,
 }
 
 /// What a key may call besides nothing: the default is the gateway's own endpoints.
@@ -87,15 +114,6 @@ pub enum Resources {
     #[default]
     Own,
     All,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, Validate)]
-#[serde(default, deny_unknown_fields)]
-pub struct KeyLimits {
-    /// Requests at the same time.
-    #[garde(inner(range(min = 1)))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub concurrent: Option<u32>,
 }
 
 // === impl Endpoints ===

@@ -1,15 +1,20 @@
 //! `models`: names that clients may use for other names, and what models cost.
 
+pub(super) mod catalogue;
+
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use garde::Validate;
 use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use troupe_core::models::Pattern;
-use troupe_core::price::Rates;
+use troupe_core::price::{LongPrompt, PriceTable, Prices, Rates};
 
-use super::money::UsdPerMillion;
+use super::limits::Multiplier;
+use super::money::{UsdPerCall, UsdPerMillion};
 use super::rules;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, Validate)]
@@ -25,6 +30,14 @@ pub struct Models {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, Price>")]
     pub prices: BTreeMap<Pattern, Price>,
+    /// A YAML or JSON file `{ as_of, prices }` of the same shape. After `prices`, before the built-in ones.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prices_file: Option<PathBuf>,
+    /// What `prices_file` holds.
+    #[garde(skip)]
+    #[serde(skip)]
+    pub catalogue: Arc<BTreeMap<Pattern, Price>>,
 }
 
 /// What a model costs, in dollars per million tokens. Cache prices that are left out follow from `input`:
@@ -40,6 +53,18 @@ pub struct Price {
     pub cache_write_5m: Option<UsdPerMillion>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write_1h: Option<UsdPerMillion>,
+    /// All prices of tokens where the prompt is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long_prompt: Option<LongPrice>,
+    /// Dollars for a call of the server-side web search; 0.01 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_search: Option<UsdPerCall>,
+    /// Factor on the prices of tokens in the priority tier; 1 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Multiplier>,
+    /// Factor on the prices of tokens in batches; 0.5 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Multiplier>,
     /// When the price was looked up; for the reader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "date")]
@@ -47,17 +72,75 @@ pub struct Price {
     pub as_of: Option<Date>,
 }
 
+/// What a model costs where the prompt (input, cache reads and cache writes) is longer than `over_tokens`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LongPrice {
+    pub over_tokens: u64,
+    pub input: UsdPerMillion,
+    pub output: UsdPerMillion,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<UsdPerMillion>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_5m: Option<UsdPerMillion>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_1h: Option<UsdPerMillion>,
+}
+
+impl Models {
+    /// Inline prices over those of the file over the built-in ones.
+    pub fn price_table(&self) -> PriceTable {
+        let layer = |prices: &BTreeMap<Pattern, Price>| {
+            let prices = prices.iter();
+            prices
+                .map(|(pattern, price)| (pattern.clone(), price.prices()))
+                .collect::<Vec<_>>()
+        };
+        PriceTable::with(layer(&self.catalogue)).over(layer(&self.prices))
+    }
+}
+
 impl Price {
     /// In micro-dollars, every class filled in.
-    pub fn rates(&self) -> Rates {
-        let usual = Rates::of(self.input.micro_usd(), self.output.micro_usd());
-        let or = |own: Option<UsdPerMillion>, usual| own.map_or(usual, UsdPerMillion::micro_usd);
-        Rates {
-            cache_read: or(self.cache_read, usual.cache_read),
-            cache_write_5m: or(self.cache_write_5m, usual.cache_write_5m),
-            cache_write_1h: or(self.cache_write_1h, usual.cache_write_1h),
+    pub fn prices(&self) -> Prices {
+        let own = rates(
+            (self.input, self.output),
+            [self.cache_read, self.cache_write_5m, self.cache_write_1h],
+        );
+        let usual = Prices::of(own);
+        let mut tiers = usual.tiers;
+        tiers.priority = self.priority.map_or(tiers.priority, |factor| factor.0);
+        tiers.batch = self.batch.map_or(tiers.batch, |factor| factor.0);
+        Prices {
+            long_prompt: self.long_prompt.map(|long| LongPrompt {
+                over_tokens: long.over_tokens,
+                rates: rates(
+                    (long.input, long.output),
+                    [long.cache_read, long.cache_write_5m, long.cache_write_1h],
+                ),
+            }),
+            web_search_micro_usd: self
+                .web_search
+                .map_or(usual.web_search_micro_usd, UsdPerCall::micro_usd),
+            tiers,
             ..usual
         }
+    }
+}
+
+/// `cache`: reads, writes for 5 minutes, writes for an hour.
+fn rates(
+    (input, output): (UsdPerMillion, UsdPerMillion),
+    cache: [Option<UsdPerMillion>; 3],
+) -> Rates {
+    let usual = Rates::of(input.micro_usd(), output.micro_usd());
+    let or = |own: Option<UsdPerMillion>, usual| own.map_or(usual, UsdPerMillion::micro_usd);
+    let [read, write_5m, write_1h] = cache;
+    Rates {
+        cache_read: or(read, usual.cache_read),
+        cache_write_5m: or(write_5m, usual.cache_write_5m),
+        cache_write_1h: or(write_1h, usual.cache_write_1h),
+        ..usual
     }
 }
 

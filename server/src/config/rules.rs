@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 
 use garde::{Error, Result};
+use troupe_core::cidr::Cidr;
 use troupe_core::models::Pattern;
 
 use super::keys::Endpoints;
+use super::limits::Group;
 use super::models::Price;
 use super::secret::Secret;
 use super::unit::HumanDuration;
@@ -66,7 +68,15 @@ pub(super) fn model_names(names: &BTreeMap<String, String>, (): &()) -> Result {
 }
 
 pub(super) fn price_patterns(prices: &BTreeMap<Pattern, Price>, (): &()) -> Result {
-    literal_keys(prices.keys().map(Pattern::as_str))
+    literal_keys(prices.keys().map(Pattern::as_str))?;
+    // Those with stars are gone through for each request.
+    let stars = prices.keys().filter(|name| name.as_str().contains('*'));
+    if prices.len() > 10_000 || stars.count() > 256 {
+        return Err(Error::new(
+            "holds more than 10000 prices or more than 256 with `*`; leave out what nobody asks for",
+        ));
+    }
+    Ok(())
 }
 
 /// Keys of mappings stand for themselves.
@@ -85,12 +95,48 @@ pub(super) fn bound_to(labels: &[String], (): &()) -> Result {
     told(value::labels(labels))
 }
 
+pub(super) fn tags(tags: &[String], (): &()) -> Result {
+    told(value::labels(tags))
+}
+
+pub(super) fn note(note: &str, (): &()) -> Result {
+    told(value::note(note))
+}
+
+pub(super) fn networks(networks: &[Cidr], (): &()) -> Result {
+    told(value::network_count(networks))
+}
+
+pub(super) fn refused(patterns: &[Pattern], (): &()) -> Result {
+    told(value::pattern_count(patterns))
+}
+
 /// Models that are permitted. An empty list would permit all.
 pub(super) fn permitted(patterns: &[Pattern], (): &()) -> Result {
     if patterns.is_empty() {
         return Err(Error::new("names no model; leave it out for every model"));
     }
     told(value::pattern_count(patterns))
+}
+
+pub(super) fn groups(groups: &BTreeMap<String, Group>, (): &()) -> Result {
+    literal_keys(groups.keys().map(String::as_str))?;
+    let mut names = groups.keys();
+    told(
+        names
+            .try_for_each(|name| value::label(name).map_err(|why| format!("a group's name {why}"))),
+    )
+}
+
+/// It stands in a message of one line, which is sent in a header too.
+pub(super) fn spend_message(text: &str, (): &()) -> Result {
+    let fits = (1..=200).contains(&text.chars().count()) && text.trim() == text;
+    if !fits || text.contains(char::is_control) {
+        return Err(Error::new(
+            "must be 1 to 200 characters in one line, without control characters and without a space at either end",
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn endpoints(endpoints: &Endpoints, (): &()) -> Result {

@@ -19,7 +19,7 @@ pub(super) enum Shape {
     Section,
 }
 
-/// The JSON schema (draft 2020-12), without references.
+/// The JSON schema (draft 2020-12). Only limits are referred to, since they stand in many places.
 pub fn schema() -> Json {
     let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
     let mut root = settings
@@ -30,11 +30,6 @@ pub fn schema() -> Json {
     for gate in gate::GATES {
         let path: Vec<&str> = gate.path.split('.').collect();
         insert(&mut root, &path, gate::schema(gate.accepts));
-    }
-    if let Some(limits) = root.pointer_mut("/properties/keys/items/properties/limits") {
-        for name in gate::limit_names() {
-            insert(limits, &[&name], gate::schema("null"));
-        }
     }
     if let Some(root) = root.as_object_mut() {
         root.insert("title".to_owned(), json!("troupe.yaml"));

@@ -9,7 +9,9 @@ use std::num::NonZeroU16;
 use garde::Validate;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use troupe_core::cidr::Cidr;
 
+use super::rules;
 use super::unit::{ByteSize, HumanDuration};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -34,6 +36,10 @@ pub struct Server {
     pub bodies_in_memory: ByteSize,
     #[garde(dive)]
     pub drain: Drain,
+    /// Proxies in front: addresses and networks whose `x-forwarded-for` is believed.
+    #[garde(custom(rules::networks))]
+    #[schemars(with = "Vec<String>")]
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 /// How a process stops.
@@ -68,6 +74,7 @@ impl Default for Server {
             body_limit: ByteSize::mib(32),
             bodies_in_memory: ByteSize::mib(512),
             drain: Drain::default(),
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -5,6 +5,7 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 pub(super) const STRATEGIES: &[&str] = &["least_utilized", "round_robin", "weighted", "priority"];
+pub(super) const PRIORITIES: &[&str] = &["low", "normal", "high"];
 pub(super) const KINDS: &[&str] = &["api_key", "oauth", "web_session"];
 pub(super) const PREFERRED: &[&str] = &["auto", "api_key", "oauth", "web"];
 pub(super) const AUTHS: &[&str] = &["x-api-key", "bearer"];
@@ -26,6 +27,10 @@ fn optional(words: &[&str]) -> Schema {
 
 pub(super) fn strategy(_: &mut SchemaGenerator) -> Schema {
     words(STRATEGIES)
+}
+
+pub(super) fn priority(_: &mut SchemaGenerator) -> Schema {
+    words(PRIORITIES)
 }
 
 pub(super) fn kind(_: &mut SchemaGenerator) -> Schema {

@@ -45,7 +45,10 @@ impl Balances {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let told = self.0.iter().flatten().map(|balance| {
-            let dimension = balance.name.dimension().map_or("concurrent", Dimension::as_str);
+            let dimension = balance
+                .name
+                .dimension()
+                .map_or("concurrent", Dimension::as_str);
             (dimension.to_owned(), balance.to_json())
         });
         Value::Object(told.collect::<Map<_, _>>())
@@ -63,9 +66,8 @@ impl Balance {
     /// Has it less left, for its size? Of equals the one that lasts longer.
     #[must_use]
     pub fn is_tighter(&self, than: &Self) -> bool {
-        let share = |part: &Self, whole: &Self| {
-            u128::from(part.remaining) * u128::from(whole.limit.max(1))
-        };
+        let share =
+            |part: &Self, whole: &Self| u128::from(part.remaining) * u128::from(whole.limit.max(1));
         let (this, other) = (share(self, than), share(than, self));
         this < other || (this == other && self.reset_ms > than.reset_ms)
     }

@@ -121,12 +121,13 @@ impl Refusal {
                 "this request can never fit: it may need up to {needs}, and the limit is {limit} for {whose}{way_out}"
             );
         };
-        let exceeded =
-            format!("Rate limit exceeded: {limit} for {whose}; retry in {seconds} s");
+        let exceeded = format!("Rate limit exceeded: {limit} for {whose}; retry in {seconds} s");
         let left = amount(short.name, short.capacity.saturating_sub(short.taken));
         match (short.why, way_out(short.name)) {
             (Why::Reserved, Some(_)) => {
-                format!("{exceeded}, when requests that run now have given back what they do not use")
+                format!(
+                    "{exceeded}, when requests that run now have given back what they do not use"
+                )
             }
             (Why::TooLittle, Some(way)) => format!(
                 "{exceeded}, or {way}: this request may need up to {needs}, {left} left until the limit resets {}",
@@ -147,7 +148,10 @@ impl Refusal {
     }
 
     fn spent(&self) -> String {
-        format!("spend limit reached · resets {}", day(self.short.span.end_ms))
+        format!(
+            "spend limit reached · resets {}",
+            day(self.short.span.end_ms)
+        )
     }
 
     fn limit_text(&self) -> String {

@@ -130,8 +130,7 @@ fn the_table_of_the_contract() {
             (status, kind),
             "{problem:?}"
         );
-        let header =
-            |name: &HeaderName| answer.headers().get(name).and_then(|v| v.to_str().ok());
+        let header = |name: &HeaderName| answer.headers().get(name).and_then(|v| v.to_str().ok());
         assert_eq!(header(&RETRY_AFTER), retry_after, "{problem:?}");
         assert_eq!(header(&SHOULD_RETRY).is_some(), final_answer, "{problem:?}");
     }
@@ -159,8 +158,7 @@ fn the_roadmap_shape_keeps_the_rest() {
         limit: 3,
         key: "troupe-abcdefgh".into(),
     };
-    let body: serde_json::Value =
-        serde_json::from_slice(&problem.body(id(), ROADMAP)).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&problem.body(id(), ROADMAP)).unwrap();
     assert_eq!(body["error"], "Rate limit exceeded");
     assert_eq!(
         (

@@ -117,7 +117,10 @@ impl Declared {
                     "key {name} of {place} is also in the store; choose another name there"
                 ));
             }
-            if let Some(other) = keys.clone().find(|k| k.id != key.id && share_a_secret(k, key)) {
+            if let Some(other) = keys
+                .clone()
+                .find(|k| k.id != key.id && share_a_secret(k, key))
+            {
                 let other = &other.name;
                 return Err(format!(
                     "key {name} of {place} has the secret of the stored key {other}; give it its own"
@@ -214,6 +217,10 @@ fn key_record(key: &config::Key, hasher: &KeyHasher) -> Option<KeyRecord> {
         prefix: display_prefix(secret, &hash),
         owner: key.owner.as_deref().map(Into::into),
         group: key.group.as_deref().map(Into::into),
+        tags: key.tags.clone(),
+        note: key.note.clone(),
+        addresses: key.addresses.clone(),
+        priority: key.priority,
         endpoints: match &key.endpoints {
             config::Endpoints::Default => key::Endpoints::Default,
             config::Endpoints::All => key::Endpoints::All,
@@ -223,10 +230,10 @@ fn key_record(key: &config::Key, hasher: &KeyHasher) -> Option<KeyRecord> {
             config::Resources::Own => ResourceScope::Own,
             config::Resources::All => ResourceScope::All,
         },
-        limits: troupe_core::limit::LimitSet::of_concurrent(key.limits.concurrent),
+        limits: key.limits.0.clone(),
         rules: ModelRules {
             allow: key.models.clone().unwrap_or_default(),
-            deny: Vec::new(),
+            deny: key.deny_models.clone(),
         },
         binding: AccountBinding {
             accounts: key.accounts.clone().unwrap_or_default(),

@@ -9,7 +9,8 @@ use super::accounts::{
 };
 use super::import::ApplyImport;
 use super::keys::{
-    CreateKey, DisableKey, EnableKey, ListKeys, RevokeKey, RotateKey, ShowKey, UpdateKey,
+    CreateKey, DisableKey, EnableKey, ExplainLimits, ListKeys, RevokeKey, RotateKey, ShowKey,
+    UpdateKey,
 };
 use super::requests::{ShowRequest, TailRequests};
 use super::usage::ReportUsage;
@@ -40,6 +41,7 @@ pub async fn dispatch(ops: &Operations, name: &str, input: Value) -> Result<Valu
         CreateKey::NAME => run::<CreateKey>(ops, input).await,
         ListKeys::NAME => run::<ListKeys>(ops, input).await,
         ShowKey::NAME => run::<ShowKey>(ops, input).await,
+        ExplainLimits::NAME => run::<ExplainLimits>(ops, input).await,
         UpdateKey::NAME => run::<UpdateKey>(ops, input).await,
         RotateKey::NAME => run::<RotateKey>(ops, input).await,
         EnableKey::NAME => run::<EnableKey>(ops, input).await,

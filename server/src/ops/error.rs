@@ -53,11 +53,6 @@ impl OpError {
         Self::new(ErrorCode::Invalid, message)
     }
 
-    pub(super) fn not_available(what: impl std::fmt::Display) -> Self {
-        let message = format!("{what} is not available in this version");
-        Self::new(ErrorCode::NotAvailable, message)
-    }
-
     /// The exit code of a command that ends with it (CONTRACT §2).
     #[must_use]
     pub fn exit(&self) -> u8 {

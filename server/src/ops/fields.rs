@@ -1,15 +1,12 @@
-//! Fields that several operations share: names, limits, endpoints, expiry.
+//! Fields that several operations share: names, endpoints, expiry.
 //!
 //! Invariant: a field that is wrong is refused with what would be right.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Number;
 use troupe_core::key;
-use troupe_core::limit::{LimitName, LimitRule, LimitSet, Own};
 
 use super::OpError;
 use crate::config::HumanDuration;
@@ -38,64 +35,6 @@ pub(super) fn label(what: &str, text: &str) -> Result<Option<Arc<str>>, OpError>
     Err(OpError::invalid(format!(
         "the {what} has at most {LABEL_MAX_BYTES} bytes and no control characters"
     )))
-}
-
-/// Limits by name; `null` removes one.
-pub type Limits = BTreeMap<String, Option<Number>>;
-
-/// Every name of a limit (CONTRACT §4).
-fn limit_names() -> impl Iterator<Item = String> {
-    const DIMENSIONS: [&str; 5] = ["requests", "input_tokens", "output_tokens", "tokens", "usd"];
-    const WINDOWS: [&str; 5] = ["minute", "hour", "day", "week", "month"];
-    let windowed = DIMENSIONS
-        .iter()
-        .flat_map(|dimension| WINDOWS.map(|window| format!("{dimension}_per_{window}")));
-    windowed.chain(["concurrent".to_owned()])
-}
-
-/// `limits` over `stands`. Of the names only `concurrent` has a meaning in this version.
-pub(super) fn apply_limits(stands: LimitSet, limits: Limits) -> Result<LimitSet, OpError> {
-    let mut result = stands;
-    for (name, value) in limits {
-        if !limit_names().any(|known| known == name) {
-            let near = did_you_mean(&name, limit_names());
-            return Err(OpError::invalid(format!(
-                "there is no limit `{name}`{near}"
-            )));
-        }
-        if name != "concurrent" {
-            return Err(OpError::not_available(format!("the limit `{name}`")));
-        }
-        match value {
-            Some(value) => {
-                let rule = LimitRule::of(concurrent(&value)?.into());
-                result.all.insert(LimitName::Concurrent, Own::Is(rule));
-            }
-            None => drop(result.all.remove(&LimitName::Concurrent)),
-        }
-    }
-    Ok(result)
-}
-
-fn concurrent(value: &Number) -> Result<u32, OpError> {
-    let value = value.as_u64().and_then(|value| u32::try_from(value).ok());
-    check_concurrent(value.unwrap_or_default())
-}
-
-pub(super) fn check_concurrent(value: u32) -> Result<u32, OpError> {
-    if value == 0 || value == u32::MAX {
-        return Err(OpError::invalid("`concurrent` is a whole number from 1 up"));
-    }
-    Ok(value)
-}
-
-fn did_you_mean(written: &str, known: impl Iterator<Item = String>) -> String {
-    known
-        .map(|name| (strsim::damerau_levenshtein(written, &name), name))
-        .min()
-        .filter(|(distance, _)| *distance <= (written.len() / 3).max(1))
-        .map(|(_, name)| format!("; did you mean `{name}`?"))
-        .unwrap_or_default()
 }
 
 /// `"all"`, `"default"`, or a list of paths.
@@ -164,6 +103,28 @@ pub(super) fn expiry(text: &str, now_ms: u64) -> Result<Option<u64>, OpError> {
     Ok(Some(at))
 }
 
+/// The time `text` (a duration such as `24h`) after `now_ms`. Milliseconds since the Unix epoch.
+pub(super) fn after(what: &str, text: &str, now_ms: u64) -> Result<u64, OpError> {
+    let after = text.parse::<HumanDuration>().ok();
+    let at = after
+        .and_then(|after| u64::try_from(after.get().as_millis()).ok())
+        .filter(|after_ms| *after_ms > 0)
+        .and_then(|after_ms| now_ms.checked_add(after_ms));
+    // What cannot be shown as a date is not a date.
+    at.filter(|at| timestamp(*at).is_some())
+        .ok_or_else(|| OpError::invalid(format!("{what} is a duration such as 30m, 24h or 30d")))
+}
+
+/// `30d` after the first use, or `never`. In milliseconds.
+pub(super) fn after_first_use(text: &str, now_ms: u64) -> Result<Option<u64>, OpError> {
+    if text == "never" {
+        return Ok(None);
+    }
+    // A use is never before now, so what is a date now is one then.
+    let at = after("expires_after_first_use", text, now_ms)?;
+    Ok(Some(at - now_ms))
+}
+
 fn midnight(text: &str) -> Option<u64> {
     let date = text
         .parse::<jiff::civil::Date>()
@@ -202,46 +163,6 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_applied_removed_or_explained() {
-        let four = Some(Number::from(4));
-        let apply = |name: &str, value: Option<Number>| {
-            let stands = LimitSet::of_concurrent(Some(9));
-            apply_limits(stands, [(name.to_owned(), value)].into())
-                .map(|limits| limits.concurrent())
-                .map_err(|error| error.message)
-        };
-        assert_eq!(apply("concurrent", four.clone()), Ok(Some(4)));
-        assert_eq!(apply("concurrent", None), Ok(None));
-        for (name, value, said) in [
-            ("concurrent", Some(Number::from(0)), "from 1 up"),
-            ("concurrent", Number::from_f64(1.5), "from 1 up"),
-            (
-                "requests_per_minute",
-                four.clone(),
-                "not available in this version",
-            ),
-            (
-                "usd_per_month",
-                four.clone(),
-                "not available in this version",
-            ),
-            ("concurent", four.clone(), "did you mean `concurrent`?"),
-            (
-                "request_per_minute",
-                four.clone(),
-                "did you mean `requests_per_minute`?",
-            ),
-        ] {
-            let refusal = apply(name, value).unwrap_err();
-            assert!(refusal.contains(said), "{name}: {refusal}");
-        }
-        assert_eq!(
-            apply("colour", four).unwrap_err(),
-            "there is no limit `colour`"
-        );
-    }
-
-    #[test]
     fn expiries() {
         let now = 1_700_000_000_000;
         assert_eq!(expiry("30d", now), Ok(Some(now + 30 * 86_400_000)));
@@ -262,6 +183,19 @@ mod tests {
             "9999999999d",
         ] {
             assert!(expiry(text, now).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans() {
+        let now = 1_700_000_000_000;
+        assert_eq!(after("grace", "24h", now), Ok(now + 86_400_000));
+        assert_eq!(after_first_use("1h30m", now), Ok(Some(5_400_000)));
+        assert_eq!(after_first_use("never", now), Ok(None));
+        for text in ["", "0s", "30", "soon", "2027-01-31", "9999999999d"] {
+            let refusal = after("grace", text, now).unwrap_err();
+            assert!(refusal.message.starts_with("grace is a duration"), "{text}");
+            assert!(after_first_use(text, now).is_err(), "{text}");
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Index. [`keys`] and [`accounts`]: one file per operation. [`dispatch`]: operations by name, for doors that take
 //! JSON. [`declared`]: what the configuration file owns. [`credential`]: sealing and opening of accounts' secrets.
-//! [`import`]: what other gateways kept. [`patch`]: fields that are kept, removed or set. [`open`]: the master key and
+//! [`import`]: what other gateways kept. [`limits`]: how they are written. [`patch`]: fields that are kept, removed or set. [`open`]: the master key and
 //! what it gives access to. [`reseal`]: after a change of it. [`requests`]: the request log. [`usage`]: who spent what.
 //! The command line runs them on a stopped gateway's store, the control socket on a running one.
 //!
@@ -18,6 +18,7 @@ mod fields;
 mod first_tokens;
 pub mod import;
 pub mod keys;
+pub mod limits;
 pub mod open;
 pub mod patch;
 pub mod prober;

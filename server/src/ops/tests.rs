@@ -3,6 +3,7 @@
 mod accounts;
 mod batch;
 mod import;
+mod key_life;
 mod keys;
 mod kinds;
 mod live;
@@ -70,12 +71,17 @@ async fn operations_on(stores: Stores) -> Operations {
             secret_file: None,
             owner: None,
             group: None,
+            tags: Vec::new(),
+            note: None,
             endpoints: Default::default(),
             resources: Default::default(),
             accounts: None,
             account_groups: None,
             account_tags: None,
             models: None,
+            deny_models: Vec::new(),
+            addresses: Vec::new(),
+            priority: Default::default(),
             expires: None,
             limits: Default::default(),
         }],

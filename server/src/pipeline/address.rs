@@ -66,7 +66,11 @@ fn address(hop: &[u8]) -> Option<IpAddr> {
     let address: Option<IpAddr> = text
         .parse()
         .ok()
-        .or_else(|| text.parse().ok().map(|with_port: SocketAddr| with_port.ip()))
+        .or_else(|| {
+            text.parse()
+                .ok()
+                .map(|with_port: SocketAddr| with_port.ip())
+        })
         .or_else(bracketed);
     address.map(cidr::canonical)
 }
@@ -91,8 +95,16 @@ mod tests {
             // What the client wrote stands before what the proxy added.
             ("10.0.0.1", &[b"10.9.9.9, 203.0.113.9"], "203.0.113.9"),
             ("10.0.0.1", &[b"garbage,,203.0.113.9"], "203.0.113.9"),
-            ("10.0.0.1", &[b"198.51.100.1", b"203.0.113.9"], "203.0.113.9"),
-            ("10.0.0.1", &[b"203.0.113.9, 10.0.0.7,10.0.0.8"], "203.0.113.9"),
+            (
+                "10.0.0.1",
+                &[b"198.51.100.1", b"203.0.113.9"],
+                "203.0.113.9",
+            ),
+            (
+                "10.0.0.1",
+                &[b"203.0.113.9, 10.0.0.7,10.0.0.8"],
+                "203.0.113.9",
+            ),
             ("10.0.0.1", &[b"203.0.113.9", b"10.0.0.7"], "203.0.113.9"),
             // Inside the trusted networks the farthest is the client.
             ("10.0.0.1", &[b"10.1.1.1, 10.0.0.7"], "10.1.1.1"),

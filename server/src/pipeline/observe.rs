@@ -81,7 +81,7 @@ fn take_over(record: &mut RequestRecord, usage: TokenUsage, tier: Tier, answered
     record.usage = usage;
     record.service_tier = Some(tier).filter(|tier| *tier != Tier::Standard);
     record.priced_as = answered
-        .filter(|answered| record.model.as_deref() != Some(answered))
+        .filter(|answered| !usage.is_zero() && record.model.as_deref() != Some(answered))
         .map(Arc::from);
 }
 
@@ -156,8 +156,20 @@ mod tests {
     fn the_model_that_answered_is_priced() {
         for (asked, answered_by, cost, priced_as, unpriced) in [
             ("claude-opus-5", "claude-opus-5-20260101", 500, None, false),
-            ("claude-opus-5", "claude-haiku-4-5", 100, Some("claude-haiku-4-5"), false),
-            ("fast", "claude-haiku-4-5", 100, Some("claude-haiku-4-5"), false),
+            (
+                "claude-opus-5",
+                "claude-haiku-4-5",
+                100,
+                Some("claude-haiku-4-5"),
+                false,
+            ),
+            (
+                "fast",
+                "claude-haiku-4-5",
+                100,
+                Some("claude-haiku-4-5"),
+                false,
+            ),
             ("claude-opus-5", "nobody-s", 500, None, false),
             // As the dearest known model.
             ("fast", "nobody-s", 1_500, None, true),
@@ -165,7 +177,11 @@ mod tests {
             let body = format!(r#"{{"model":"{answered_by}","usage":{{"input_tokens":100}}}}"#);
             let record = answered(asked, &body);
             assert_eq!(record.cost_micro_usd, cost, "{asked} {answered_by}");
-            assert_eq!(record.priced_as.as_deref(), priced_as, "{asked} {answered_by}");
+            assert_eq!(
+                record.priced_as.as_deref(),
+                priced_as,
+                "{asked} {answered_by}"
+            );
             assert_eq!(record.unpriced, unpriced, "{asked} {answered_by}");
         }
     }

@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use troupe_core::AccountId;
 use troupe_core::key::{KeyRecord, ResourceScope};
+use troupe_core::quota::{LimitPolicy, QuotaRecord};
 use troupe_core::record::Route;
 use troupe_upstream::body::UploadError;
 use troupe_upstream::{AnswerBody, Body};
@@ -49,14 +50,7 @@ async fn relayed(call: &mut Call<'_>) -> Result<(Answered, bool), Problem> {
     allowed(call).map_err(|refusal| call.size_first(refusal))?;
     let entry = Arc::clone(&call.entry);
     let need = Need::of_relay();
-    key::sit(
-        &mut call.exchange,
-        &entry,
-        &call.plan,
-        Some(&need),
-        false,
-    )
-    .await?;
+    key::sit(&mut call.exchange, &entry, &call.plan, Some(&need), false).await?;
     call.exchange.note_use(&entry);
     let bound = match call.own {
         true => None,
@@ -106,7 +100,7 @@ fn allowed(call: &Call<'_>) -> Result<(), Problem> {
     }
     if *method == Method::POST
         && paths::is_batches(call.path)
-        && let Some(what) = unmetered_in_batches(&key)
+        && let Some(what) = unmetered_in_batches(&key, &call.plan.limits)
     {
         return Err(Problem::NotAllowed(format!(
             "this key may make no batches: {what} cannot be kept for each of a batch's requests; send them one by one"
@@ -117,8 +111,17 @@ fn allowed(call: &Call<'_>) -> Result<(), Problem> {
 
 /// What a key is held to with each request and could not be held to with the requests of a batch, which only the
 /// upstream looks into.
-fn unmetered_in_batches(key: &KeyRecord) -> Option<&'static str> {
-    (!key.rules.is_empty()).then_some("its rules for models")
+fn unmetered_in_batches(key: &Arc<KeyRecord>, policy: &LimitPolicy) -> Option<&'static str> {
+    if !key.rules.is_empty() {
+        return Some("its rules for models");
+    }
+    let own = QuotaRecord::of_key(key, policy);
+    let group = key.group.as_ref().map(|g| QuotaRecord::of_group(g, policy));
+    let all = [Some(own), group, Some(QuotaRecord::of_gateway(policy))];
+    let mut rules = all.iter().flatten().flat_map(|record| &record.rules);
+    rules
+        .any(|rule| rule.name.is_metered() || rule.models.is_some())
+        .then_some("its limits of tokens, money or models")
 }
 
 /// The account that the path's resource belongs to.

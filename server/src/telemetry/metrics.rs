@@ -10,6 +10,9 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use troupe_core::record::{Outcome, RequestRecord, Route};
 
+use super::costs::Costs;
+use super::unpriced::Unpriced;
+
 /// Seconds: from half a millisecond (the gateway's own share) to ten minutes (a long stream).
 const BUCKETS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -33,6 +36,8 @@ struct Cached {
     upstream: HashMap<(Arc<str>, u16), Counter>,
     upstream_took: HashMap<Arc<str>, Histogram>,
     first_event: Option<Histogram>,
+    costs: Costs,
+    unpriced: Unpriced,
 }
 
 impl std::fmt::Debug for Telemetry {
@@ -90,10 +95,14 @@ impl Telemetry {
     #[must_use]
     pub fn render(&self) -> String {
         self.process.collect();
-        self.handle
+        let mut text = self
+            .handle
             .as_ref()
             .map(PrometheusHandle::render)
-            .unwrap_or_default()
+            .unwrap_or_default();
+        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.costs.render(&mut text);
+        text
     }
 
     /// Folds histogram samples; call every few seconds, or they pile up.
@@ -150,16 +159,19 @@ impl Cached {
                 .increment(u64::from(row.attempts) - 1);
         }
         if !row.usage.is_zero() {
-            self.tokens(row, known_models);
+            self.used(row, known_models);
         }
     }
 
-    fn tokens(&mut self, row: &RequestRecord, known_models: &BTreeSet<String>) {
+    /// Tokens and dollars.
+    fn used(&mut self, row: &RequestRecord, known_models: &BTreeSet<String>) {
         let model = row
             .model
             .as_deref()
             .filter(|m| known_models.contains(*m))
             .unwrap_or("other");
+        self.costs.add(model, row.cost_micro_usd);
+        self.unpriced.see(row);
         if !self.tokens.contains_key(model) {
             let counters = ["input", "output", "cache_read", "cache_write"].map(
                 |kind| counter!("troupe_tokens_total", "type" => kind, "model" => model.to_owned()),

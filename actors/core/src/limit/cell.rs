@@ -55,7 +55,13 @@ impl Cell {
     /// Of what runs at once nothing stays when the process dies.
     #[must_use]
     pub fn of_slots(id: LimitId) -> Self {
-        Self::new(id, Span::ALWAYS, Arc::new(Unsaved::default()))
+        Self::unsaved(id, Span::ALWAYS, 0)
+    }
+
+    /// One that only shows what was charged.
+    #[must_use]
+    pub fn unsaved(id: LimitId, span: Span, charged: u64) -> Self {
+        Self::new(id, span, Arc::new(Unsaved(charged.into())))
     }
 
     #[must_use]

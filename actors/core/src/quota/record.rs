@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::account::AccountRecord;
+use crate::id::LimitId;
 use crate::key::KeyRecord;
 use crate::limit::{LimitName, LimitRule, LimitSet, Own, Scope, Source};
 use crate::models::Pattern;
@@ -63,6 +64,12 @@ pub struct QuotaRecord {
 }
 
 impl QuotaRecord {
+    /// The id of one of its limits.
+    #[must_use]
+    pub fn limit_id(&self, rule: &AppliedRule) -> LimitId {
+        self.scope.limit_id(rule.models.as_ref(), rule.name)
+    }
+
     #[must_use]
     pub fn of_key(key: &Arc<KeyRecord>, policy: &LimitPolicy) -> Self {
         let group = key.group.as_ref().and_then(|g| policy.groups.get(g));

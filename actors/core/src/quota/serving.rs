@@ -15,7 +15,7 @@ use crate::machine::Turn;
 use crate::time::Now;
 
 /// Who has waited so long for what others have reserved is passed by nobody any more.
-const CLAIM_AFTER_MS: u64 = 1_000;
+pub(super) const CLAIM_AFTER_MS: u64 = 1_000;
 
 /// One look at the heads of the queue.
 pub(super) struct Serving<'a> {

@@ -37,6 +37,7 @@ impl Account {
                 .collect(),
             models: self.models.clone(),
             concurrent: self.concurrent,
+            limits: self.limits.0.clone(),
             preferred_auth: self.preferred_auth,
             oauth: self.oauth_settings().ok().flatten(),
             web: self.web.as_ref().map(super::Web::settings),

@@ -56,6 +56,39 @@ fn nested_names_and_scalars_are_read() {
 }
 
 #[test]
+fn limits_have_short_names_and_long_ones() {
+    let bench =
+        Bench::yaml("version: 1\nlimits: { defaults: { usd_per_day: 3, concurrent: 4 } }\n")
+            .env("RATE_LIMIT_ENABLED", "true")
+            .env("RATE_LIMIT_REQUESTS_PER_MINUTE", "100")
+            .env("RATE_LIMIT_TOKENS_PER_HOUR", "5_000_000")
+            .env("TROUPE_LIMITS__DEFAULTS__TOKENS_PER_HOUR", "7")
+            .env("TROUPE_LIMITS__DEFAULTS__USD_PER_DAY", "12.50")
+            .env("TROUPE_LIMITS__DEFAULTS__CONCURRENT", "null")
+            .env("TROUPE_LIMITS__GATEWAY__USD_PER_MONTH", "1000")
+            .env("TROUPE_LIMITS__NEW_KEYS__CONCURRENT", "2")
+            .env("TROUPE_LIMITS__SPEND_MESSAGE", "ask the platform team");
+    let limits = bench.load().config.limits;
+    assert_eq!(
+        limits.defaults.lines(),
+        [
+            "concurrent=none",
+            "requests_per_minute=100",
+            "tokens_per_hour=7",
+            "usd_per_day=12.50"
+        ]
+    );
+    assert_eq!(limits.gateway.lines(), ["usd_per_month=1000"]);
+    assert_eq!(limits.new_keys.lines(), ["concurrent=2"]);
+    assert_eq!(
+        limits.spend_message.as_deref(),
+        Some("ask the platform team")
+    );
+    let off = bench.env("TROUPE_LIMITS__ENABLED", "false").load();
+    assert!(!off.config.limits.policy().enabled);
+}
+
+#[test]
 fn each_variable_that_cannot_be_used_is_named() {
     let table = [
         (
@@ -128,8 +161,31 @@ fn each_variable_that_cannot_be_used_is_named() {
         ),
         (
             "RATE_LIMIT_REQUESTS_PER_MINUTE",
+            "many",
+            "RATE_LIMIT_REQUESTS_PER_MINUTE: limits.defaults.requests_per_minute: expected a whole number \
+             from 1 to 9007199254740992, got `many`",
+        ),
+        (
+            "RATE_LIMIT_ENABLED",
+            "yes",
+            "RATE_LIMIT_ENABLED: limits.enabled: expected true or false, got `yes`",
+        ),
+        (
+            "TROUPE_LIMITS__DEFAULTS__TOKENS_PER_OUR",
             "5",
-            "RATE_LIMIT_REQUESTS_PER_MINUTE: limits are not available in this version; unset it",
+            "TROUPE_LIMITS__DEFAULTS__TOKENS_PER_OUR: is not a setting; did you mean \
+             `TROUPE_LIMITS__DEFAULTS__TOKENS_PER_HOUR`?",
+        ),
+        (
+            "TROUPE_LIMITS__GROUPS",
+            "{}",
+            "TROUPE_LIMITS__GROUPS: limits.groups: a mapping of names can only be set in troupe.yaml",
+        ),
+        (
+            "TROUPE_LIMITS__GATEWAY__MODELS",
+            "{}",
+            "TROUPE_LIMITS__GATEWAY__MODELS: limits.gateway.models: a mapping of names can only be set in \
+             troupe.yaml",
         ),
         (
             "PORT",

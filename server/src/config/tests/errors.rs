@@ -5,7 +5,12 @@ use super::*;
 #[test]
 fn each_fault_has_its_message() {
     let mut wrong = Vec::new();
-    let tables = [table::TABLE, account_table::TABLE, routing_table::TABLE];
+    let tables = [
+        table::TABLE,
+        account_table::TABLE,
+        routing_table::TABLE,
+        limit_table::TABLE,
+    ];
     for (text, expected) in tables.into_iter().flatten() {
         let bench = Bench::yaml(&format!("version: 1\n{text}\n"));
         let cwd = bench.folder.path().display().to_string();

@@ -210,7 +210,7 @@ keys:
         .models
         .prices
         .values()
-        .map(|price| price.rates())
+        .map(|price| price.prices().rates)
         .collect();
     assert_eq!(
         (prices[0].output, prices[0].cache_read),

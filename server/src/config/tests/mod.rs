@@ -4,6 +4,8 @@ mod account_table;
 mod environment;
 mod errors;
 mod kinds;
+mod limit_table;
+mod limits;
 mod reloading;
 mod routing_table;
 mod sample;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The contract's sample without the key's limits that this version does not count.
+/// The contract's sample.
 const SAMPLE: &str = r#"version: 1
 server:   { bind: "127.0.0.1:5200", workers: 1, threads: auto, body_limit: 32MiB, bodies_in_memory: 512MiB, drain: { delay: 5s, idle: 30s, max: 15m }, trusted_proxies: [], cors: [] }
 storage:  { url: "sled:./data" }                # or postgres://… (a cluster needs it) or memory:
@@ -21,7 +21,7 @@ keys:
     group: platform
     endpoints: all
     resources: all
-    limits: { concurrent: 32 }
+    limits: { requests_per_minute: 100, tokens_per_hour: 5000000, usd_per_month: 100, concurrent: 32 }
 models:   {}                                   # aliases, prices
 routing:  { strategy: least_utilized, affinity: { enabled: true, ttl: 1h, max_entries: 100000 }, max_attempts: 3, max_elapsed: 60s }
 limits:   { enabled: true, defaults: {}, timezone: UTC, concurrency_queue: 30s, error_shape: messages }   # or roadmap
@@ -64,7 +64,15 @@ fn the_sample_parses_and_says_nothing_but_the_defaults() {
     );
     assert_eq!(key.endpoints, Endpoints::All);
     assert_eq!(key.resources, Resources::All);
-    assert_eq!(key.limits.concurrent, Some(32));
+    assert_eq!(
+        key.limits.lines(),
+        [
+            "concurrent=32",
+            "requests_per_minute=100",
+            "tokens_per_hour=5000000",
+            "usd_per_month=100"
+        ]
+    );
     let rest = Config {
         accounts: Vec::new(),
         keys: Vec::new(),
@@ -82,22 +90,6 @@ fn nothing_at_all_is_the_defaults_too() {
         assert_eq!(loaded.config, Config::default());
         assert!(loaded.inputs.is_empty());
     }
-}
-
-#[test]
-fn the_contracts_own_limits_are_refused_by_name() {
-    let text = SAMPLE.replace(
-        "{ concurrent: 32 }",
-        "{ requests_per_minute: 100, tokens_per_hour: 5000000, usd_per_month: null, concurrent: 32 }",
-    );
-    let told = sample(&text).errors();
-    assert_eq!(
-        told,
-        "troupe.yaml:19:15: keys[0].limits.requests_per_minute: `limits.requests_per_minute` is not \
-         available in this version\n\
-         troupe.yaml:19:41: keys[0].limits.tokens_per_hour: `limits.tokens_per_hour` is not available in \
-         this version"
-    );
 }
 
 #[test]
@@ -216,11 +208,12 @@ fn the_schema_knows_every_name_of_the_sample() {
     let schema = schema();
     for path in [
         "/properties/version/const",
-        "/properties/server/properties/trusted_proxies/enum",
+        "/properties/server/properties/trusted_proxies/items",
         "/properties/cache/properties/responses/properties/enabled/enum",
         "/properties/telemetry/properties/otlp/properties/sample",
         "/properties/accounts/items/properties/api_key_file",
-        "/properties/keys/items/properties/limits/properties/usd_per_month/enum",
+        "/properties/keys/items/properties/limits/properties/usd_per_month/$ref",
+        "/$defs/UsdLimit/anyOf",
         "/properties/plugins/enum",
         "/properties/routing/properties/strategy/enum",
         "/properties/accounts/items/properties/oauth/properties/token_url",

@@ -166,10 +166,6 @@ pub(super) const TABLE: &[(&str, &str)] = &[
          only `UTC` is accepted",
     ),
     (
-        "limits: { defaults: { requests_per_minute: 5 } }",
-        "troupe.yaml:2:11: limits.defaults: `limits.defaults` is not available in this version",
-    ),
-    (
         "cache: { responses: { enabled: true } }",
         "troupe.yaml:2:23: cache.responses.enabled: `cache.responses.enabled` is not available in \
          this version",

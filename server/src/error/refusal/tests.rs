@@ -31,7 +31,9 @@ fn short(name: &str, why: Why, capacity: u64, used: u64, need: u64) -> Shortage 
         capacity,
         used,
         taken: used,
-        span: name.period().map_or(Span::ALWAYS, |period| period.span(NOW_MS)),
+        span: name
+            .period()
+            .map_or(Span::ALWAYS, |period| period.span(NOW_MS)),
     }
 }
 
@@ -86,7 +88,13 @@ fn each_way_to_be_short() {
             "Rate limit exceeded: 1000 input tokens per day for key troupe-abc12345; retry in 50363 s, or shorten the input: this request may need up to 500 input tokens, 400 input tokens left until the limit resets Nov 25",
         ),
         (
-            short("usd_per_month", Why::TooLittle, 100_000_000, 99_800_000, 500_000),
+            short(
+                "usd_per_month",
+                Why::TooLittle,
+                100_000_000,
+                99_800_000,
+                500_000,
+            ),
             (429, rate, Some(568_763), true),
             "Rate limit exceeded: $100.00 per month for key troupe-abc12345; retry in 568763 s, or lower max_tokens or shorten the input: this request may need up to $0.50, $0.20 left until the limit resets Dec 1",
         ),

@@ -63,29 +63,11 @@ impl Budget {
                 None => {}
             }
         }
-        let usd = self.usd.filter(|usd| *usd > 0.0);
-        if let Some((usd, number)) = usd.and_then(|usd| Some((usd, Number::from_f64(usd)?))) {
-            match self.duration.as_deref().map(window) {
-                Some(Some(window)) => {
-                    limits.insert(format!("usd_per_{window}"), number);
-                    notes.taken(
-                        format!("{place}.max_budget"),
-                        format!("became usd_per_{window}, which counts by the calendar (UTC), from nothing"),
-                    );
-                }
-                Some(None) => {
-                    let duration = in_words(self.duration.as_deref().unwrap_or_default());
-                    let why = format!(
-                        "{usd} USD in {duration}: there is no such window here; set usd_per_day, usd_per_week or usd_per_month"
-                    );
-                    notes.left(format!("{place}.max_budget"), why);
-                }
-                None => {
-                    let why =
-                        format!("{usd} USD for ever: caps have a window here; set usd_per_month");
-                    notes.left(format!("{place}.max_budget"), why);
-                }
-            }
+        if let Some((usd, number)) = self.usd.and_then(|usd| Some((usd, dollars(usd)?))) {
+            let duration = self.duration.as_deref();
+            let (window, why) = cap(usd, duration);
+            limits.insert(format!("usd_per_{window}"), number);
+            notes.taken(format!("{place}.max_budget"), why);
         }
         if zero {
             notes.taken(
@@ -116,16 +98,77 @@ impl Budget {
     }
 }
 
-/// The calendar window that is as long as `duration`: LiteLLM, too, resets by the calendar.
-fn window(duration: &str) -> Option<&'static str> {
-    match duration.trim() {
-        "60s" | "1m" => Some("minute"),
-        "60m" | "1h" => Some("hour"),
-        "24h" | "1d" => Some("day"),
-        "7d" | "1w" => Some("week"),
-        "30d" | "1mo" => Some("month"),
-        _ => None,
+/// To the micro-dollar, and at least that; `None` for nothing.
+fn dollars(usd: f64) -> Option<Number> {
+    let rounded = format!("{:.6}", usd.max(0.000_001)).parse().ok();
+    rounded.filter(|_| usd > 0.0).and_then(Number::from_f64)
+}
+
+/// The window of a cap, and what is different there.
+fn cap(usd: f64, duration: Option<&str>) -> (&'static str, String) {
+    let Some(duration) = duration else {
+        let why = format!(
+            "{usd} USD for ever became usd_per_month: caps have a window here, so that it begins anew each month (UTC)"
+        );
+        return ("month", why);
+    };
+    match window(duration) {
+        Some(Window { name, exact: true }) => {
+            let why =
+                format!("became usd_per_{name}, which counts by the calendar (UTC), from nothing");
+            (name, why)
+        }
+        Some(Window { name, .. }) => {
+            let why = format!(
+                "{usd} USD in {} became usd_per_{name}, the nearest window, which counts by the calendar (UTC), from nothing",
+                in_words(duration)
+            );
+            (name, why)
+        }
+        None => {
+            let why = format!(
+                "{usd} USD in {} became usd_per_month: its time could not be read; check it",
+                in_words(duration)
+            );
+            ("month", why)
+        }
     }
+}
+
+struct Window {
+    name: &'static str,
+    /// Is it as long? LiteLLM, too, resets by the calendar.
+    exact: bool,
+}
+
+/// The calendar window nearest to `duration` (`60s`, `1h`, `45d`, `1mo`), by the ratio of their lengths.
+fn window(duration: &str) -> Option<Window> {
+    /// With the longest duration that is nearer to it than to the next, in seconds.
+    const WINDOWS: [(&str, u64, u64); 5] = [
+        ("minute", 60, 464),
+        ("hour", 3_600, 17_636),
+        ("day", 86_400, 228_592),
+        ("week", 604_800, 1_252_036),
+        ("month", 2_592_000, u64::MAX),
+    ];
+    let text = duration.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (count, unit) = text.split_at_checked(digits)?;
+    let unit_s = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        "mo" => 2_592_000,
+        _ => return None,
+    };
+    let seconds = count.parse::<u64>().ok()?.checked_mul(unit_s)?;
+    let (name, length_s, _) = WINDOWS.into_iter().find(|(_, _, most)| seconds <= *most)?;
+    Some(Window {
+        name,
+        exact: seconds == length_s,
+    })
 }
 
 /// `45d`; anything that is no duration is not repeated.
@@ -134,4 +177,58 @@ fn in_words(duration: &str) -> &str {
         && duration.starts_with(|first: char| first.is_ascii_digit())
         && duration.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if is_duration { duration } else { "some time" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_window_is_taken() {
+        for (duration, name, exact) in [
+            ("30s", "minute", false),
+            ("60s", "minute", true),
+            ("1m", "minute", true),
+            ("30m", "hour", false),
+            ("60m", "hour", true),
+            ("12h", "day", false),
+            ("24h", "day", true),
+            ("2d", "day", false),
+            ("3d", "week", false),
+            (" 7d ", "week", true),
+            ("1w", "week", true),
+            ("14d", "week", false),
+            ("15d", "month", false),
+            ("30d", "month", true),
+            ("1mo", "month", true),
+            ("365d", "month", false),
+        ] {
+            let window = window(duration).unwrap();
+            assert_eq!((window.name, window.exact), (name, exact), "{duration}");
+        }
+        for duration in [
+            "",
+            "d",
+            "7",
+            "7x",
+            "monthly",
+            "-1d",
+            "99999999999999999999d",
+        ] {
+            assert!(window(duration).is_none(), "{duration}");
+        }
+    }
+
+    #[test]
+    fn dollars_are_rounded_to_what_is_counted() {
+        for (usd, number) in [
+            (100.0, Some(100.0)),
+            (5.5, Some(5.5)),
+            (0.123_456_78, Some(0.123_457)),
+            (0.000_000_1, Some(0.000_001)),
+            (0.0, None),
+        ] {
+            assert_eq!(dollars(usd).and_then(|number| number.as_f64()), number);
+        }
+    }
 }

@@ -26,7 +26,8 @@ const BUDGETS: &str = "LiteLLM_BudgetTable";
 const MODELS: &str = "LiteLLM_ProxyModelTable";
 
 /// Why limits of more than one key stay behind.
-const SHARED: &str = "limits that its keys share stay behind; set them on the group";
+const SHARED: &str =
+    "limits that its keys share stay behind; set them at `limits.groups` in troupe.yaml";
 
 /// Makes a plan of what was read from LiteLLM's PostgreSQL.
 #[must_use]

@@ -157,7 +157,7 @@ pub(super) fn read(
             .map(|tag| stored(tag, "tag"))
             .collect(),
     };
-    params.leave(&["rpm", "tpm"], "limits of one model at one upstream are not set here; its own rate limits are obeyed, and keys have limits");
+    params.leave(&["rpm", "tpm"], "the upstream's own rate limits are obeyed; to stop earlier set `troupe account update --limit MODEL:requests_per_minute=N`");
     params.leave(
         &["weight", "order"],
         "deployments are accounts here, chosen by routing.strategy in troupe.yaml",

@@ -40,11 +40,11 @@ pub(super) struct Context {
 const RESTRICTIONS: [(&str, &str); 8] = [
     (
         "model_max_budget",
-        "caps of single models are not enforced; split the key, or give it a cap of its own",
+        "not carried over; set caps of single models with `troupe key update --limit MODEL:usd_per_day=N`",
     ),
     (
         "budget_limits",
-        "only max_budget with budget_duration becomes a cap; set further ones with `troupe key update`",
+        "only max_budget with budget_duration becomes a cap; set further ones with `troupe key update --limit`",
     ),
     (
         "access_group_ids",

@@ -14,6 +14,7 @@ use troupe_core::account::{
 use troupe_core::gate::UNLIMITED;
 
 use super::super::fields::timestamp;
+use super::super::limits::{self, Limits};
 use super::StatsInfo;
 
 /// One account.
@@ -28,6 +29,9 @@ pub struct AccountInfo {
     pub headers: Vec<String>,
     pub models: BTreeMap<String, String>,
     pub concurrent: Option<u32>,
+    /// As the configuration file writes them.
+    #[serde(default)]
+    pub limits: Limits,
     pub preferred_auth: PreferredAuth,
     pub oauth: Option<OauthInfo>,
     pub web: Option<WebInfo>,
@@ -197,6 +201,7 @@ impl AccountInfo {
             headers: record.headers.keys().cloned().collect(),
             models: record.models.clone(),
             concurrent: record.concurrent,
+            limits: limits::info(&record.limits),
             preferred_auth: record.preferred_auth,
             oauth: record.oauth.as_ref().map(OauthInfo::from),
             web: record.web.as_ref().map(WebInfo::from),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use troupe_core::account::{AccountRecord, AuthScheme, PreferredAuth};
+use troupe_core::limit::LimitSet;
 
-use super::super::OpError;
 use super::super::patch::Patch;
+use super::super::{OpError, limits, now_ms};
 use super::settings::{AccountSettings, Entries};
 use crate::account_rules::{address, headers, value};
 use crate::config::accounts::DEFAULT_BASE_URL;
@@ -25,6 +26,13 @@ pub(super) fn plain(record: &mut AccountRecord, settings: &AccountSettings) -> R
     headers::without_credentials(&record.headers).map_err(said("headers"))?;
     entries(&mut record.models, settings.models);
     settings.concurrent.apply(&mut record.concurrent);
+    match &settings.limits {
+        Patch::Keep => {}
+        Patch::Remove => record.limits = LimitSet::default(),
+        Patch::Set(change) => {
+            record.limits = limits::apply(std::mem::take(&mut record.limits), change, now_ms())?;
+        }
+    }
     let preferred = &mut record.preferred_auth;
     settings
         .preferred_auth

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use troupe_core::account::{AuthScheme, Grant, PreferredAuth, TokenFormat};
 
+use super::super::limits::Limits;
 use super::super::patch::Patch;
 use super::super::secret_json::SecretText;
 use crate::account_rules::value;
@@ -33,6 +34,9 @@ pub struct AccountSettings {
     pub models: Patch<Entries>,
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub concurrent: Patch<u32>,
+    /// What may be used of it; one by one, or `null` for all of them.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub limits: Patch<Limits>,
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub preferred_auth: Patch<PreferredAuth>,
     #[serde(skip_serializing_if = "Patch::is_keep")]

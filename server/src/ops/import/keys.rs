@@ -9,7 +9,7 @@ use troupe_storage::crypt::{display_prefix, plain_hash};
 
 use super::super::keys::{KeyRights, check_secret};
 use super::super::secret_json::SecretText;
-use super::super::{ErrorCode, OpError, Operations, fields, now_ms};
+use super::super::{ErrorCode, OpError, Operations, fields, limits, now_ms};
 use super::{ImportKey, ImportOutcome, Imported, ImportedItem, What, free_name, told};
 
 /// The caller holds the lock of changes; `keys` are those that stand.
@@ -67,6 +67,9 @@ async fn run(
     rights.apply(&mut record, now_ms)?;
     record.expires_ms = item.expires_ms;
     record.enabled = item.enabled;
+    if item.limits.is_empty() {
+        record.limits = ops.plan().new_keys.clone();
+    }
     for (name, value) in item.limits {
         limit(&mut record, name, value, &mut notes);
     }
@@ -112,8 +115,8 @@ fn is_same(ops: &Operations, key: &KeyRecord, new: &KeyRecord, item: &ImportKey)
 }
 
 fn limit(record: &mut KeyRecord, name: String, value: Number, notes: &mut Vec<String>) {
-    let one = [(name.clone(), Some(value.clone()))].into();
-    match fields::apply_limits(record.limits, one) {
+    let one = std::iter::once((name.clone(), value.clone().into())).collect();
+    match limits::apply(record.limits.clone(), &one, record.created_ms) {
         Ok(limits) => record.limits = limits,
         Err(error) => notes.push(format!(
             "its limit {name}={value} does not come along ({}), so that the key may do more here than at its source",

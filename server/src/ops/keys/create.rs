@@ -2,15 +2,16 @@
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use troupe_core::KeyId;
 use troupe_core::event::EventKind;
 use troupe_core::key::KeyRecord;
 use troupe_core::port::Expect;
-use troupe_core::KeyId;
 
 use super::super::{ErrorCode, OpError, Operation, Operations, fields, now_ms, secret_json};
 use super::{KeyInfo, KeyRights};
 
-/// Creates a key; its secret is generated unless one is brought.
+/// Creates a key; its secret is generated unless one is brought, and without limits of its own it gets those of
+/// `limits.new_keys`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CreateKey {
     pub name: String,
@@ -41,10 +42,14 @@ impl Operation for CreateKey {
         fields::check_name("a key", &self.name)?;
         let now_ms = now_ms();
         let mut record = KeyRecord::new(KeyId(uuid::Uuid::now_v7()), self.name, now_ms);
+        if self.rights.limits.is_empty() {
+            record.limits = ops.plan().new_keys.clone();
+        }
         self.rights.apply(&mut record, now_ms)?;
         let _changing = ops.change().await;
         ops.check_free(&record.name).await?;
-        let secret = ops.give_secret(&mut record, self.secret.as_ref())?;
+        let (secret, stored) = ops.new_secret(&record, self.secret.as_ref())?;
+        record.rotate(stored, None);
         let (id, name) = (record.id, record.name.clone());
         let event = ops.event(EventKind::KeyCreated { id, name });
         let stored = ops.put_key(record, Expect::Absent, event).await?;

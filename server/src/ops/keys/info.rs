@@ -5,10 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use troupe_core::KeyId;
-use troupe_core::key::{KeyRecord, KeyTotals, ResourceScope};
+use troupe_core::key::{KeyRecord, KeyTotals, Priority, ResourceScope};
 use troupe_core::record::TokenUsage;
 
 use super::super::fields::{Endpoints, timestamp};
+use super::super::limits::{self, Limits};
+use crate::config::HumanDuration;
 
 /// One key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,27 +24,50 @@ pub struct KeyInfo {
     pub declared: bool,
     pub owner: Option<Arc<str>>,
     pub group: Option<Arc<str>>,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    #[serde(default)]
+    pub note: Option<String>,
     pub endpoints: Endpoints,
     pub resources: ResourceScope,
-    pub limits: KeyLimitsInfo,
+    /// Its own, as the configuration file writes them.
+    pub limits: Limits,
     /// Accounts that it may use; all, when the three are empty.
     pub accounts: Vec<String>,
     pub account_groups: Vec<String>,
     pub account_tags: Vec<String>,
     /// Models that it may ask for; all, when empty.
     pub models: Vec<String>,
+    /// Models that it may not ask for.
+    #[serde(default)]
+    pub deny_models: Vec<String>,
+    /// Where its requests may come from; everywhere, when empty.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    #[serde(default)]
+    pub priority: Priority,
+    /// When it ends, as far as that is known.
     pub expires: Option<Timestamp>,
+    /// How long after its first use it ends.
+    #[serde(default)]
+    pub expires_after_first_use: Option<String>,
+    /// Kept where an end counts from it.
+    #[serde(default)]
+    pub first_used_at: Option<Timestamp>,
+    /// The secret before the last rotation, while it still works.
+    #[serde(default)]
+    pub previous: Option<OldSecret>,
     pub revoked_at: Option<Timestamp>,
     /// `None` for declared keys.
     pub created_at: Option<Timestamp>,
     pub updated_at: Option<Timestamp>,
 }
 
-/// Limits that are set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyLimitsInfo {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub concurrent: Option<u32>,
+/// A secret that has been replaced and still works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldSecret {
+    pub prefix: String,
+    pub until: Timestamp,
 }
 
 /// What a key has used since it was made.
@@ -64,21 +89,42 @@ impl KeyInfo {
             declared,
             owner: record.owner.clone(),
             group: record.group.clone(),
+            tags: record.tags.clone(),
+            note: record.note.clone(),
             endpoints: Endpoints::from(&record.endpoints),
             resources: record.resources,
-            limits: KeyLimitsInfo {
-                concurrent: record.limits.concurrent(),
-            },
+            limits: limits::info(&record.limits),
             accounts: record.binding.accounts.clone(),
             account_groups: record.binding.groups.clone(),
             account_tags: record.binding.tags.clone(),
-            models: record.rules.allow.iter().map(ToString::to_string).collect(),
-            expires: record.expires_ms.and_then(timestamp),
+            models: texts(&record.rules.allow),
+            deny_models: texts(&record.rules.deny),
+            addresses: texts(&record.addresses),
+            priority: record.priority,
+            expires: record.ends_ms().and_then(timestamp),
+            expires_after_first_use: record
+                .expires_after_first_use_ms
+                .map(|ms| HumanDuration::from_millis(ms).to_string()),
+            first_used_at: record.first_used_ms.and_then(timestamp),
+            previous: old_secret(record, now_ms),
             revoked_at: record.revoked_ms.and_then(timestamp),
             created_at: written(record.created_ms),
             updated_at: written(record.updated_ms),
         }
     }
+}
+
+fn texts(items: &[impl ToString]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+fn old_secret(key: &KeyRecord, now_ms: u64) -> Option<OldSecret> {
+    let previous = key.previous.as_ref();
+    let works = previous.filter(|old| old.until_ms > now_ms && key.unusable(now_ms).is_none())?;
+    Some(OldSecret {
+        prefix: works.prefix.clone(),
+        until: timestamp(works.until_ms)?,
+    })
 }
 
 impl From<KeyTotals> for KeyUsage {

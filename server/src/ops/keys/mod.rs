@@ -1,10 +1,12 @@
-//! Keys. Index: [`create`], [`list`], [`show`], [`update`], [`switch`] (disable, enable), [`rotate`], [`revoke`],
-//! [`upgrade`]. What can be set: [`rights`].
+//! Keys. Index: [`create`], [`list`], [`show`], [`update`], [`switch`] (disable, enable), [`rotate`], [`revoke`]. What can
+//! be set: [`rights`]. What a key's use writes: [`first_use`], [`upgrade`].
 //!
 //! Invariant: of one name at most one key lives, declared ones included; a revoked key stays and never comes back.
 
 mod create;
+mod first_use;
 mod info;
+mod limits;
 mod list;
 mod revoke;
 mod rights;
@@ -17,12 +19,16 @@ mod upgrade;
 use secrecy::{ExposeSecret, SecretString};
 use troupe_core::KeyId;
 use troupe_core::event::EventKind;
-use troupe_core::key::{HashScheme, KeyRecord};
+use troupe_core::key::{HashScheme, KeyRecord, StoredSecret};
 use troupe_core::port::{Expect, StoreError};
-use troupe_storage::crypt::{check_brought, check_generated, display_prefix, generate_secret};
+use troupe_storage::crypt::{
+    check_brought, check_generated, display_prefix, generate_secret, plain_hash,
+};
 
 pub use self::create::{CreateKey, KeyWithSecret};
-pub use self::info::{KeyInfo, KeyLimitsInfo, KeyUsage};
+pub use self::first_use::first_use;
+pub use self::info::{KeyInfo, KeyUsage, OldSecret};
+pub use self::limits::{ExplainLimits, Forecast, LimitLine, LimitsExplained};
 pub use self::list::{KeyList, ListKeys};
 pub use self::revoke::RevokeKey;
 pub use self::rights::KeyRights;
@@ -31,7 +37,8 @@ pub use self::show::{ShowKey, ShownKey};
 pub use self::switch::{DisableKey, EnableKey};
 pub use self::update::UpdateKey;
 pub use self::upgrade::upgrade;
-pub use super::fields::{Endpoints, Limits};
+pub use super::fields::Endpoints;
+pub use super::limits::Limits;
 use super::{ErrorCode, OpError, Operations, now_ms};
 
 /// How often a change is tried on a row that another writer changes meanwhile.
@@ -61,6 +68,38 @@ impl Operations {
             }
         }
         Err(last.unwrap_or_else(|| not_found(name)))
+    }
+
+    /// What the use of a key means for its row: as [`Self::change_key`], by its id and by the gateway itself. `change`
+    /// says whether there is anything to store, and so does the answer.
+    async fn change_used_key(
+        &self,
+        id: KeyId,
+        mut change: impl FnMut(&mut KeyRecord) -> Result<bool, OpError> + Send,
+    ) -> Result<bool, OpError> {
+        let ops = self.acting_as("system");
+        let _changing = ops.change().await;
+        let mut last = None;
+        for _ in 0..TRIES {
+            let keys = ops.stores.keys.list().await?;
+            let live = keys
+                .into_iter()
+                .find(|key| key.id == id && key.revoked_ms.is_none());
+            let Some(mut key) = live else {
+                return Ok(false);
+            };
+            if !change(&mut key)? {
+                return Ok(false);
+            }
+            key.updated_ms = now_ms();
+            let (version, name) = (key.version, key.name.clone());
+            let event = ops.event(EventKind::KeyUpdated { id, name });
+            match ops.put_key(key, Expect::Version(version), event).await {
+                Err(error) if error.code == ErrorCode::Conflict => last = Some(error),
+                done => return done.map(|_: KeyRecord| true),
+            }
+        }
+        Err(last.unwrap_or_else(|| OpError::new(ErrorCode::Internal, "the key was not tried")))
     }
 
     /// Stores and publishes. Where the store cannot say whether it wrote, what stands there is published.
@@ -115,12 +154,12 @@ impl Operations {
         })
     }
 
-    /// `record` with a new secret, generated unless one is brought.
-    fn give_secret(
+    /// A secret for `key`, generated unless one is brought, and what is stored of it.
+    fn new_secret(
         &self,
-        record: &mut KeyRecord,
+        key: &KeyRecord,
         brought: Option<&SecretString>,
-    ) -> Result<SecretString, OpError> {
+    ) -> Result<(SecretString, StoredSecret), OpError> {
         let secret = match brought {
             Some(brought) => {
                 check_secret(brought.expose_secret())?;
@@ -129,21 +168,26 @@ impl Operations {
             None => generate_secret()?,
         };
         let text = secret.expose_secret();
-        record.hash = self.hasher.hash(text.as_bytes());
-        record.scheme = HashScheme::HmacSha256;
-        record.prefix = display_prefix(text, &record.hash);
+        let hash = self.hasher.hash(text.as_bytes());
+        if [hash, plain_hash(text.as_bytes())].contains(&key.hash) {
+            let message = "the key has this secret already; bring another, or let one be made";
+            return Err(OpError::invalid(message));
+        }
         let declared = self.declared.load();
-        if declared
-            .keys
-            .iter()
-            .any(|key| key.hash == record.hash && key.id != record.id)
-        {
+        if declared.keys.iter().any(|other| other.hash == hash) {
             return Err(OpError::new(
                 ErrorCode::Conflict,
                 "another key has this secret",
             ));
         }
-        Ok(secret)
+        let prefix = display_prefix(text, &hash);
+        let scheme = HashScheme::HmacSha256;
+        let stored = StoredSecret {
+            hash,
+            scheme,
+            prefix,
+        };
+        Ok((secret, stored))
     }
 }
 

@@ -1,10 +1,10 @@
-//! A new secret for a key; the old one ends at once.
+//! A new secret for a key; the old one ends at once, or after a time in which both work.
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use troupe_core::event::EventKind;
 
-use super::super::{ErrorCode, OpError, Operation, Operations, now_ms, secret_json};
+use super::super::{ErrorCode, OpError, Operation, Operations, fields, now_ms, secret_json};
 use super::{KeyInfo, KeyWithSecret};
 
 /// Keeps id, limits and usage; generates the secret unless one is brought.
@@ -17,6 +17,10 @@ pub struct RotateKey {
         skip_serializing_if = "Option::is_none"
     )]
     pub secret: Option<SecretString>,
+    /// How long the old secret still works, such as `24h`; it ends at once when this is left out. One that was still
+    /// in such a time ends in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<String>,
 }
 
 impl Operation for RotateKey {
@@ -25,10 +29,15 @@ impl Operation for RotateKey {
 
     async fn run(self, ops: &Operations) -> Result<KeyWithSecret, OpError> {
         let told_as = |id, name| EventKind::KeyRotated { id, name };
+        let grace = self.grace.as_deref();
+        let until = grace.map(|grace| fields::after("grace", grace, now_ms()));
+        let until_ms = until.transpose()?;
         let mut given = None;
         let stored = ops
             .change_key(&self.name, told_as, |key| {
-                given = Some(ops.give_secret(key, self.secret.as_ref())?);
+                let (secret, new) = ops.new_secret(key, self.secret.as_ref())?;
+                key.rotate(new, until_ms);
+                given = Some(secret);
                 Ok(())
             })
             .await?;

@@ -53,7 +53,10 @@ impl Operation for ShowKey {
         Ok(ShownKey {
             key,
             usage: totals.into(),
-            in_flight: ops.directory.as_ref().map(|_| in_flight.try_into().unwrap_or(u32::MAX)),
+            in_flight: ops
+                .directory
+                .as_ref()
+                .map(|_| in_flight.try_into().unwrap_or(u32::MAX)),
         })
     }
 }

@@ -2,13 +2,10 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use troupe_core::KeyId;
-use troupe_core::event::EventKind;
 use troupe_core::key::{HashScheme, KeyRecord};
-use troupe_core::port::Expect;
-use troupe_storage::crypt::{display_prefix, plain_hash};
+use troupe_storage::crypt::{KeyHasher, display_prefix, plain_hash};
 
-use super::super::{ErrorCode, OpError, Operations, now_ms};
-use super::TRIES;
+use super::super::{OpError, Operations};
 
 /// Stores our hash of `secret` in place of the plain one; `false` when there was nothing to do. Two uses at once make one
 /// change: the second finds it done.
@@ -16,35 +13,26 @@ use super::TRIES;
 /// # Errors
 /// The secret is not the key's, or the store did not take it; the plain hash still serves then.
 pub async fn upgrade(ops: &Operations, id: KeyId, secret: &SecretString) -> Result<bool, OpError> {
-    let ops = ops.acting_as("system");
-    let _changing = ops.change().await;
-    let mut last = None;
-    for _ in 0..TRIES {
-        let keys = ops.stores.keys.list().await?;
-        let Some(mut key) = keys.into_iter().find(|key| key.id == id) else {
-            return Ok(false);
-        };
-        if key.scheme != HashScheme::Sha256 || key.revoked_ms.is_some() {
-            return Ok(false);
-        }
-        let text = secret.expose_secret();
-        if plain_hash(text.as_bytes()) != key.hash {
-            let message = "the secret is not the one that the key was imported with";
-            return Err(OpError::invalid(message));
-        }
-        let version = key.version;
-        key.hash = ops.hasher.hash(text.as_bytes());
-        key.scheme = HashScheme::HmacSha256;
-        key.prefix = display_prefix(text, &key.hash);
-        key.updated_ms = now_ms();
-        let event = ops.event(EventKind::KeyUpdated {
-            id,
-            name: key.name.clone(),
-        });
-        match ops.put_key(key, Expect::Version(version), event).await {
-            Err(error) if error.code == ErrorCode::Conflict => last = Some(error),
-            done => return done.map(|_: KeyRecord| true),
+    ops.change_used_key(id, |key| rehash(key, &ops.hasher, secret.expose_secret()))
+        .await
+}
+
+fn rehash(key: &mut KeyRecord, hasher: &KeyHasher, secret: &str) -> Result<bool, OpError> {
+    if !key.has_foreign_hash() {
+        return Ok(false);
+    }
+    let plain = plain_hash(secret.as_bytes());
+    let own = (&mut key.scheme, &mut key.hash, &mut key.prefix);
+    let old = key.previous.as_mut();
+    let old = old.map(|old| (&mut old.scheme, &mut old.hash, &mut old.prefix));
+    for (scheme, hash, prefix) in std::iter::once(own).chain(old) {
+        if *scheme == HashScheme::Sha256 && *hash == plain {
+            *hash = hasher.hash(secret.as_bytes());
+            *scheme = HashScheme::HmacSha256;
+            *prefix = display_prefix(secret, hash);
+            return Ok(true);
         }
     }
-    Err(last.unwrap_or_else(|| OpError::new(ErrorCode::Internal, "the key was not tried")))
+    let message = "the secret is not the one that the key was imported with";
+    Err(OpError::invalid(message))
 }

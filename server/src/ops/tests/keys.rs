@@ -1,12 +1,18 @@
+use std::sync::Arc;
+
 use secrecy::ExposeSecret;
+use serde_json::json;
 use troupe_core::event::EventKind;
 use troupe_core::key::HashScheme;
+use troupe_core::limit::LimitSet;
 use troupe_core::port::Expect;
 use troupe_storage::crypt::{check_generated, plain_hash};
 
 use super::super::keys::*;
 use super::super::{ErrorCode, Operation};
 use super::{events, new_key, operations};
+use crate::config::Config;
+use crate::plan::Plan;
 
 #[tokio::test]
 async fn a_created_key_is_known_by_its_hash_only() {
@@ -68,7 +74,7 @@ async fn names_are_unique_among_living_keys() {
     let revoked = RevokeKey { name: "ci".into() }.run(&ops).await.unwrap();
     assert_eq!(revoked.state, "revoked");
     new_key("ci").run(&ops).await.unwrap();
-    let list = ListKeys { revoked: false }.run(&ops).await.unwrap();
+    let list = ListKeys::default().run(&ops).await.unwrap();
     let names: Vec<_> = list
         .keys
         .iter()
@@ -76,12 +82,15 @@ async fn names_are_unique_among_living_keys() {
         .collect();
     assert_eq!(names, [("ci", false), ("filed", true)]);
     assert_eq!(
-        ListKeys { revoked: true }
-            .run(&ops)
-            .await
-            .unwrap()
-            .keys
-            .len(),
+        ListKeys {
+            revoked: true,
+            ..ListKeys::default()
+        }
+        .run(&ops)
+        .await
+        .unwrap()
+        .keys
+        .len(),
         3
     );
     assert_eq!(
@@ -102,6 +111,7 @@ async fn a_rotated_key_stays_itself_with_another_secret() {
     let rotate = RotateKey {
         name: "ci".into(),
         secret: None,
+        grace: None,
     };
     let rotated = rotate.run(&ops).await.unwrap();
     assert_eq!(rotated.key.id, made.key.id);
@@ -126,7 +136,7 @@ async fn what_is_given_is_updated_and_the_rest_stays() {
             group: Some("platform".into()),
             endpoints: Some(Endpoints::Word("all".into())),
             expires: Some("30d".into()),
-            limits: [("concurrent".to_owned(), Some(4.into()))].into(),
+            limits: limits(json!({ "concurrent": 4 })),
             accounts: Some(vec!["main".into()]),
             models: Some(vec!["claude-haiku-*".into()]),
             ..KeyRights::default()
@@ -152,7 +162,7 @@ async fn what_is_given_is_updated_and_the_rest_stays() {
         updated.endpoints,
         Endpoints::Paths(vec!["/v1/files".into()])
     );
-    assert_eq!(updated.limits.concurrent, Some(4));
+    assert_eq!(updated.limits, limits(json!({ "concurrent": 4 })));
     assert_eq!(updated.models, ["claude-haiku-*"]);
     assert!(updated.accounts.is_empty());
     assert_eq!(updated.account_tags, ["eu"]);
@@ -164,15 +174,51 @@ async fn what_is_given_is_updated_and_the_rest_stays() {
         nothing.run(&ops).await.unwrap_err().code,
         ErrorCode::Invalid
     );
-    let late = UpdateKey {
+    let mistyped = UpdateKey {
         name: "ci".into(),
         rights: KeyRights {
-            limits: [("tokens_per_hour".to_owned(), Some(9.into()))].into(),
+            limits: limits(json!({ "tokens_per_our": 9 })),
             ..KeyRights::default()
         },
     };
-    let refusal = late.run(&ops).await.unwrap_err();
-    assert_eq!((refusal.code, refusal.exit()), (ErrorCode::NotAvailable, 2));
+    let refusal = mistyped.run(&ops).await.unwrap_err();
+    assert_eq!((refusal.code, refusal.exit()), (ErrorCode::Invalid, 2));
+    assert!(refusal.message.contains("`tokens_per_hour`"), "{refusal}");
+}
+
+fn limits(json: serde_json::Value) -> Limits {
+    serde_json::from_value(json).unwrap()
+}
+
+#[tokio::test]
+async fn a_key_without_limits_of_its_own_gets_the_preset_once() {
+    let mut config = Config::default();
+    config.limits.new_keys.0 = LimitSet::of_concurrent(Some(3));
+    let plan = Arc::new(Plan::compile(&config));
+    let ops = operations().await.planned_by(move || Arc::clone(&plan));
+    let made = async |name: &str, own: serde_json::Value| {
+        let mut create = new_key(name);
+        create.rights.limits = limits(own);
+        create.run(&ops).await.unwrap().key.limits
+    };
+    for (name, own, then) in [
+        ("plain", json!({}), json!({ "concurrent": 3 })),
+        (
+            "own",
+            json!({ "usd_per_day": 5 }),
+            json!({ "usd_per_day": 5 }),
+        ),
+        ("bare", json!({ "concurrent": "default" }), json!({})),
+    ] {
+        assert_eq!(made(name, own).await, limits(then), "{name}");
+    }
+    let mut update = UpdateKey {
+        name: "plain".into(),
+        ..UpdateKey::default()
+    };
+    update.rights.limits = limits(json!({ "concurrent": "default", "usd_per_month": 12.5 }));
+    let updated = update.run(&ops).await.unwrap();
+    assert_eq!(updated.limits, limits(json!({ "usd_per_month": 12.5 })));
 }
 
 #[tokio::test]
@@ -215,6 +261,7 @@ async fn a_declared_key_is_shown_and_never_changed() {
         RotateKey {
             name: name(),
             secret: None,
+            grace: None,
         }
         .run(&ops)
         .await

@@ -64,6 +64,7 @@ fn a_change_of_a_key_is_published_at_once() {
         let rotate = RotateKey {
             name: "ci".into(),
             secret: None,
+            grace: None,
         };
         let rotated = rotate.run(&ops).await.unwrap();
         assert!(directory.key(&hash).is_none(), "the old secret is unknown");

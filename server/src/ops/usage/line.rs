@@ -34,6 +34,9 @@ pub struct UsageFigures {
     pub errors: u64,
     pub refused: u64,
     pub tokens: UsageTokens,
+    /// Calls of the server-side web search.
+    #[serde(default)]
+    pub web_searches: u64,
     pub cost_micro_usd: u64,
     /// Of well answered requests, from beginning to end: within 19 %. `None` when there were none.
     pub p50_ms: Option<u64>,
@@ -49,6 +52,7 @@ impl From<&UsageSums> for UsageFigures {
             errors: sums.errors,
             refused: sums.refused,
             tokens: UsageTokens::from(&sums.tokens),
+            web_searches: sums.tokens.web_searches,
             cost_micro_usd: sums.cost_micro_usd,
             p50_ms: sums.latency.quantile_ms(500),
             p95_ms: sums.latency.quantile_ms(950),

@@ -206,7 +206,12 @@ fn write(
         }
     }
     if let Some((spend, utilization, reset)) = spent {
-        tell_spend(spend, value(&written, utilization), value(&written, reset), out);
+        tell_spend(
+            spend,
+            value(&written, utilization),
+            value(&written, reset),
+            out,
+        );
     }
 }
 

@@ -219,7 +219,10 @@ impl State {
 
     /// A strict limit is at its end in the middle of a stream: so is the stream.
     fn overrun(&mut self, overrun: Overrun) {
-        let why = format!("ended: more was used than was left of the limit {}", overrun.name);
+        let why = format!(
+            "ended: more was used than was left of the limit {}",
+            overrun.name
+        );
         let event = refusal::overrun_event(overrun);
         self.end_early(&why, event, Verdict::Unknown);
     }

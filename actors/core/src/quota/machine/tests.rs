@@ -1,37 +1,20 @@
+mod claims;
+mod disk;
+mod failures;
+mod model;
+mod windows;
+
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
 
 use super::*;
 use crate::id::KeyId;
 use crate::key::{KeyRecord, KeyTotals, Priority};
-use crate::limit::{Amounts, Demand, Dimension, LimitRule, LimitSet, Own, Period};
-use crate::port::Counter;
+use crate::limit::{
+    Amounts, Blocked, Demand, Dimension, Hold, LimitName, LimitRule, LimitSet, Own, Period,
+};
 use crate::quota::{LimitPolicy, QuotaRecord};
+use disk::Disk;
 use uuid::Uuid;
-
-#[derive(Default)]
-struct Rows;
-
-#[derive(Default)]
-struct Row(AtomicU64);
-
-impl Counter for Row {
-    fn value(&self) -> &AtomicU64 {
-        &self.0
-    }
-}
-
-impl CellRows for Rows {
-    fn open(&self, _: crate::LimitId, _: u64, _: u64, charged: u64) -> Arc<dyn Counter> {
-        Arc::new(Row(charged.into()))
-    }
-    fn in_use(&self) -> usize {
-        0
-    }
-    fn is_durable(&self) -> bool {
-        true
-    }
-}
 
 const MINUTE: LimitName = LimitName::Per(Dimension::Requests, Period::Minute);
 const TOKENS: LimitName = LimitName::Per(Dimension::Tokens, Period::Hour);
@@ -62,33 +45,45 @@ fn quota_record(key: KeyRecord) -> Arc<QuotaRecord> {
 struct Bench {
     quota: Quota,
     shared: QuotaShared,
+    disk: Arc<Disk>,
     now: Now,
     replies: BTreeMap<u64, QuotaReply>,
     stopped: bool,
-    saved: Vec<crate::port::QuotaRow>,
+    /// The store refuses everything.
+    down: bool,
+    /// What was asked of the store.
+    calls: usize,
+    totals: KeyTotals,
 }
 
 impl Bench {
     fn new(rules: &[(LimitName, u64)]) -> Self {
+        Self::of(quota_record(key(limits(rules))))
+    }
+
+    fn of(record: Arc<QuotaRecord>) -> Self {
         let now = Now {
             unix_ms: 60_000_000,
             mono_ms: 0,
         };
-        let record = quota_record(key(limits(rules)));
+        let disk = Arc::new(Disk::default());
         let shared = QuotaShared {
             gate: Gate::new(ScopeView::cold(record.scope.clone(), &record.label)),
             entry: Entry::new(0),
             ledger: KeyLedger::default(),
-            rows: Arc::new(Rows),
+            rows: Arc::clone(&disk) as Arc<dyn CellRows>,
         };
         let quota = Quota::new(record, &shared, 10_000, now);
         let mut bench = Self {
             quota,
             shared,
+            disk,
             now,
             replies: BTreeMap::new(),
             stopped: false,
-            saved: Vec::new(),
+            down: false,
+            calls: 0,
+            totals: KeyTotals::default(),
         };
         bench.step(Input::Wake);
         bench
@@ -97,27 +92,70 @@ impl Bench {
     /// One step and all that follows from its effects.
     fn step(&mut self, input: Input<Quota>) {
         let mut inputs = vec![input];
+        let before = self.calls;
         while let Some(input) = inputs.pop() {
             let mut turn = Turn::default();
             self.quota.handle(self.now, input, &mut turn);
-            self.replies
-                .extend(turn.replies.into_iter().map(|(t, reply)| (t.0, reply)));
+            for (ticket, reply) in turn.replies {
+                let twice = self.replies.insert(ticket.0, reply);
+                assert!(twice.is_none(), "answered twice");
+            }
             self.stopped |= turn.stop;
-            inputs.extend(turn.effects.into_iter().map(|effect| {
-                Input::Done(match effect {
-                    QuotaEffect::Load(limits) => QuotaDone::Loaded {
-                        limits,
-                        rows: Some(Vec::new()),
-                    },
-                    QuotaEffect::Save(rows) => {
-                        self.saved = rows;
-                        QuotaDone::Saved { ok: true }
-                    }
-                    QuotaEffect::LoadTotals => QuotaDone::TotalsLoaded(Some(KeyTotals::default())),
-                    QuotaEffect::SaveTotals(_) => QuotaDone::TotalsSaved { ok: true },
-                })
-            }));
+            inputs.extend(
+                turn.effects
+                    .into_iter()
+                    .map(|effect| Input::Done(self.run(effect))),
+            );
+            assert!(self.calls < before + 10, "the store is asked without end");
         }
+        let deadline = self.quota.deadline();
+        assert!(
+            deadline.is_none_or(|at| at > self.now.mono_ms) || self.now.mono_ms == 0,
+            "wakes itself without end"
+        );
+    }
+
+    fn run(&mut self, effect: QuotaEffect) -> QuotaDone {
+        self.calls += 1;
+        match effect {
+            QuotaEffect::Load(limits) => {
+                let rows = self.disk.load(&limits, self.now.unix_ms);
+                QuotaDone::Loaded {
+                    limits,
+                    rows: (!self.down).then_some(rows),
+                }
+            }
+            QuotaEffect::Save(rows) => {
+                if !self.down {
+                    self.disk.save(&rows);
+                }
+                QuotaDone::Saved { ok: !self.down }
+            }
+            QuotaEffect::LoadTotals => QuotaDone::TotalsLoaded((!self.down).then_some(self.totals)),
+            QuotaEffect::SaveTotals(totals) => {
+                if !self.down {
+                    self.totals = totals;
+                }
+                QuotaDone::TotalsSaved { ok: !self.down }
+            }
+        }
+    }
+
+    fn update(&mut self, rules: &[(LimitName, u64)]) {
+        let record = quota_record(key(limits(rules)));
+        self.step(Input::Tell(QuotaTell::Update(record)));
+    }
+
+    /// The machine is rebuilt over what outlives its panic.
+    fn panic(&mut self) {
+        let record = Arc::clone(&self.quota.record);
+        self.quota = Quota::new(record, &self.shared, 10_000, self.now);
+        self.step(Input::Wake);
+    }
+
+    fn stored(&self) -> Vec<u64> {
+        let store = self.disk.store.lock().unwrap();
+        store.values().map(|row| row.charged).collect()
     }
 
     fn take(&self, demand: &Demand) -> Result<Hold, Blocked> {
@@ -254,8 +292,7 @@ fn an_idle_quota_is_saved_before_it_leaves() {
     bench.now = bench.now.plus(2_000);
     bench.step(Input::Wake);
     assert!(bench.stopped);
-    let charged: Vec<_> = bench.saved.iter().map(|row| row.charged).collect();
-    assert_eq!(charged, [4]);
+    assert_eq!(bench.stored(), [4]);
     assert!(bench.shared.entry.enter(1).is_none());
 }
 
