@@ -140,8 +140,8 @@ impl Quota {
             wanted,
             since_ms: now.mono_ms,
         };
-        if let Err(waiter) = self.queue.push(waiter, is_shared) {
-            return turn.reply(waiter.ticket, QuotaReply::Full);
+        if let Err(ticket) = self.queue.push(waiter, is_shared) {
+            return turn.reply(ticket, QuotaReply::Full);
         }
         self.serve(now, turn);
     }
@@ -241,7 +241,7 @@ impl Quota {
     }
 
     fn save(&mut self, now: Now, turn: &mut Turn<Self>) {
-        let rows = self.windows.to_save(now);
+        let rows = self.windows.begin_save(now);
         if !rows.is_empty() {
             self.saving = Some(rows.clone());
             turn.effect(QuotaEffect::Save(rows));

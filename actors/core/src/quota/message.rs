@@ -31,6 +31,10 @@ pub enum QuotaAsk {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a grant is what most replies are; it is moved a few times and never stored"
+)]
 pub enum QuotaReply {
     Granted(Hold),
     /// It cannot pass by waiting: to be judged again, with all its scopes.

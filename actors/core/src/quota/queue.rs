@@ -54,13 +54,13 @@ impl FairQueue {
         self.len == 0
     }
 
-    /// Gives it back when there is no room.
-    pub(super) fn push(&mut self, waiter: Waiter, is_shared: bool) -> Result<(), Waiter> {
+    /// The ticket comes back when there is no room.
+    pub(super) fn push(&mut self, waiter: Waiter, is_shared: bool) -> Result<(), Ticket> {
         let class = &mut self.classes[place(waiter.wanted.priority)];
         let line = class.iter_mut().find(|line| line.key == waiter.wanted.key);
         let of_key = line.as_ref().map_or(0, |line| line.waiters.len());
         if self.len >= MAX_QUEUE || (is_shared && of_key >= MAX_PER_KEY) {
-            return Err(waiter);
+            return Err(waiter.ticket);
         }
         self.len += 1;
         match line {

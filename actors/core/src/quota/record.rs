@@ -76,10 +76,11 @@ impl QuotaRecord {
         Self {
             scope: Scope::Key(key.id),
             label: format!("key {}", key.prefix).into(),
-            rules: policy
-                .enabled
-                .then(|| merged(&key.limits, &policy.defaults))
-                .unwrap_or_default(),
+            rules: if policy.enabled {
+                merged(&key.limits, &policy.defaults)
+            } else {
+                Vec::new()
+            },
             multiplier: group.map_or(Multiplier::ONE, |group| group.multiplier),
             key: Some(Arc::clone(key)),
         }

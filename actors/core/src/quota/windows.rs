@@ -181,7 +181,7 @@ impl Windows {
     }
 
     /// What is to be stored before the cells may go; it is not known to be until [`Windows::saved`] says so.
-    pub(super) fn to_save(&mut self, now: Now) -> Vec<QuotaRow> {
+    pub(super) fn begin_save(&mut self, now: Now) -> Vec<QuotaRow> {
         let cells = self.lock();
         let rows: Vec<_> = cells
             .values()

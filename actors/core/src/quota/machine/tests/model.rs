@@ -135,8 +135,6 @@ fn apply(world: &mut World, op: Op) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
     fn no_unit_is_lost_or_made(
         first in prop::array::uniform3(rules::variant()),
