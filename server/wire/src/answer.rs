@@ -38,7 +38,11 @@ impl JsonAnswer {
                 _ => {}
             }
         });
-        let string = |at: Option<usize>| Some(json::unescape(value(text, at?)?)?.into_owned());
+        let string = |at: Option<usize>| {
+            let at = at?;
+            let value = &text[at..json::value_end(text.as_bytes(), at)];
+            Some(json::unescape(value)?.into_owned())
+        };
         is_object.then(|| Self {
             id: string(id),
             model: string(model),
@@ -46,14 +50,6 @@ impl JsonAnswer {
             usage: usage.and_then(|at| usage_of(text, at)),
         })
     }
-}
-
-/// The one value that stands at `at`.
-fn value(text: &str, at: usize) -> Option<&str> {
-    let mut reader = serde_json::Deserializer::from_str(&text[at..]);
-    <&RawValue>::deserialize(&mut reader)
-        .ok()
-        .map(RawValue::get)
 }
 
 fn usage_of(text: &str, at: usize) -> Option<Usage> {

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
+use smallvec::SmallVec;
 
 use crate::cache_marks::{self, CacheMarks};
 use crate::json::{self, Members};
@@ -143,17 +144,19 @@ impl RequestPeek {
 /// The raw values of the top-level keys that are read; more than one where a key is repeated.
 #[derive(Default)]
 struct Fields<'a> {
-    model: Vec<&'a str>,
-    stream: Vec<&'a str>,
-    max_tokens: Vec<&'a str>,
-    metadata: Vec<&'a str>,
-    tools: Vec<&'a str>,
-    system: Vec<&'a str>,
-    messages: Vec<&'a str>,
+    model: Raws<'a>,
+    stream: Raws<'a>,
+    max_tokens: Raws<'a>,
+    metadata: Raws<'a>,
+    tools: Raws<'a>,
+    system: Raws<'a>,
+    messages: Raws<'a>,
 }
 
+type Raws<'a> = SmallVec<[&'a str; 1]>;
+
 impl<'a> Fields<'a> {
-    fn slot(&mut self, key: &str) -> Option<&mut Vec<&'a str>> {
+    fn slot(&mut self, key: &str) -> Option<&mut Raws<'a>> {
         Some(match key {
             "model" => &mut self.model,
             "stream" => &mut self.stream,
