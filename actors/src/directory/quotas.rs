@@ -41,6 +41,12 @@ impl Directory {
         if before.policy == policy && before.gateway.is_some() {
             return;
         }
+        // First the policy alone: a quota that starts looks here for what it is.
+        self.wide.store(Arc::new(WideQuotas {
+            policy: Arc::clone(&policy),
+            gateway: before.gateway.clone(),
+            groups: before.groups.clone(),
+        }));
         let gateway = self.put_quota(&before.gateway, QuotaRecord::of_gateway(&policy));
         // A group that has no limits any more keeps its actor: they may come back within the window.
         let mut groups = before.groups.clone();

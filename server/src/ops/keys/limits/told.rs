@@ -146,5 +146,8 @@ fn amount(name: LimitName, units: u64) -> Value {
 }
 
 fn dollars(micro_usd: u64) -> Value {
+    if micro_usd.is_multiple_of(1_000_000) {
+        return Value::from(micro_usd / 1_000_000);
+    }
     Number::from_f64(micro_usd as f64 / 1e6).map_or(Value::Null, Value::Number)
 }
