@@ -4,7 +4,7 @@
 //! batches are not synced (the log may lose its last moments with the machine, never with the process).
 
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +18,8 @@ use super::{SUFFIX, day_of, read, segment_path};
 use crate::fs::{private_dir, private_file};
 
 const BUFFER_BYTES: usize = 64 * 1024;
+/// Leaves room for the row that passes it.
+const WRITE_FROM_BYTES: usize = BUFFER_BYTES - 4 * 1024;
 
 /// The log; clones share it.
 #[derive(Clone, Debug)]
@@ -136,23 +138,18 @@ impl Segments {
     }
 }
 
-fn write_rows(file: &File, rows: &[RequestRecord]) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
+/// Written into memory first, where serde_json's many small writes are cheap.
+fn write_rows(mut file: &File, rows: &[RequestRecord]) -> io::Result<()> {
+    let mut lines = Vec::with_capacity(BUFFER_BYTES);
     for row in rows {
-        if let Err(error) = serde_json::to_writer(&mut out, row)
-            .map_err(io::Error::from)
-            .and_then(|()| out.write_all(b"\n"))
-        {
-            // What is buffered must not follow the truncation.
-            let _unwritten = out.into_parts();
-            return Err(error);
+        serde_json::to_writer(&mut lines, row)?;
+        lines.push(b'\n');
+        if lines.len() >= WRITE_FROM_BYTES {
+            file.write_all(&lines)?;
+            lines.clear();
         }
     }
-    out.into_inner().map(|_| ()).map_err(|error| {
-        let (error, out) = error.into_parts();
-        let _unwritten = out.into_parts();
-        error
-    })
+    file.write_all(&lines)
 }
 
 /// Cuts what follows the last line end and leaves the file open at its end.
