@@ -21,6 +21,8 @@ pub const YARDSTICK: &str = "nginx";
 pub const TROUPE: &str = "troupe";
 /// Troupe with many accounts and many sessions; its ratio to [`TROUPE`] is what the pool costs.
 pub const POOL: &str = "troupe-pool";
+/// Troupe with every limit on that a key can have; its ratio to [`TROUPE`] is what limits cost.
+pub const LIMITS: &str = "troupe-limits";
 /// Accounts and sessions of [`POOL`].
 const POOL_ACCOUNTS: usize = 1_000;
 const POOL_SESSIONS: u32 = 10_000;
@@ -69,13 +71,14 @@ impl Arm {
             YARDSTICK => nginx(),
             TROUPE => Self::troupe(troupe),
             POOL => Self::pool(troupe),
+            LIMITS => Self::limits(troupe),
             _ => others
                 .iter()
                 .find(|arm| arm.name == name)
                 .cloned()
                 .ok_or_else(|| {
                     Error::Input(format!(
-                        "no arm {name}: direct, nginx, troupe, troupe-pool or one given by --arm-file"
+                        "no arm {name}: direct, nginx, troupe, troupe-pool, troupe-limits or one given by --arm-file"
                     ))
                 })?,
         };
@@ -102,7 +105,7 @@ impl Arm {
             return Ok(None);
         };
         let missing = || {
-            let hint = if [TROUPE, POOL].contains(&self.name.as_str()) {
+            let hint = if [TROUPE, POOL, LIMITS].contains(&self.name.as_str()) {
                 "build it (cargo build --release -p troupe-server) or give --troupe PATH"
             } else {
                 "install it"
@@ -117,6 +120,20 @@ impl Arm {
             .and_then(|path| Some(path.metadata().ok()?.len()))
             .ok_or_else(missing)
             .map(Some)
+    }
+
+    /// The same with three windows of requests, two of tokens, one of money and a number of slots; none is ever reached.
+    fn limits(binary: &Path) -> Self {
+        const MANY: &str = "    limits: { requests_per_minute: 1000000000, requests_per_hour: 1000000000, \
+             requests_per_day: 1000000000, tokens_per_minute: 1000000000000, tokens_per_day: 1000000000000, \
+             usd_per_month: 1000000000, concurrent: 100000 }\n";
+        let mut arm = Self::troupe(binary);
+        arm.name = LIMITS.to_owned();
+        for text in arm.files.values_mut() {
+            let key = "    secret: \"@secret@\"\n";
+            *text = text.replace(key, &format!("{key}{MANY}"));
+        }
+        arm
     }
 
     /// `troupe serve` with one declared account and one declared key.

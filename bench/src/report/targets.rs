@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::binary_mib;
-use crate::arms::{POOL, TROUPE};
+use crate::arms::{LIMITS, POOL, TROUPE};
 use crate::results::{Metric, Results};
 use crate::run::Plan;
 use crate::stats::spread;
@@ -17,13 +17,19 @@ pub fn judged(plan: &Plan, threads: u32, results: &Results) -> String {
     };
     let figure = |metric| results.series(threads, JUDGED, metric);
     let ratio = |metric| results.ratios(threads, JUDGED, metric);
-    let pool = match results.problems(threads, POOL).is_empty() {
-        true => results.ratios_to(threads, POOL, TROUPE, Metric::JsonUs),
+    let to_plain = |arm| match results.problems(threads, arm).is_empty() {
+        true => results.ratios_to(threads, arm, TROUPE, Metric::JsonUs),
         false => Vec::new(),
     };
     let rows = [
         ("JSON, × nginx", 2.0, ratio(Metric::JsonUs)),
-        ("JSON with the pool, × one account", 1.15, pool),
+        ("JSON with the pool, × one account", 1.15, to_plain(POOL)),
+        ("JSON with all limits, × none", 1.15, to_plain(LIMITS)),
+        (
+            "JSON with all limits, × nginx",
+            2.0,
+            results.ratios(threads, LIMITS, Metric::JsonUs),
+        ),
         ("burst stream, × nginx", 2.0, ratio(Metric::BurstUs)),
         ("paced stream, × nginx", 1.3, ratio(Metric::PacedUs)),
         (
