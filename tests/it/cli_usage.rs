@@ -51,6 +51,8 @@ fn work(place: &Place) {
         status(ask(KEY, "claude-haiku-4-5", &using(100, 10), false)),
         200
     );
+    // A model is known from its first answer on: errors that come before it are of `other`.
+    settled(place, 1);
     assert_eq!(
         status(ask(KEY, "claude-sonnet-4-5", &using(1_000, 20), true)),
         200

@@ -1,9 +1,8 @@
 //! Rows of the request log into rows of usage, held until they are written.
 //!
-//! Invariant: no request is left out for want of room, it is only counted with less detail; a model's name is told only
+//! Invariant: no request is left out for want of room, it is only counted with less detail; a model's name leaves only
 //! when an upstream has answered for it, since clients may write anything there.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -12,6 +11,8 @@ use crate::record::{RequestRecord, Route};
 
 /// Names of models that are known to be real. More are not told apart.
 const MAX_MODELS: usize = 1_000;
+/// Names, of those held, that may yet turn out to be real: rows of different threads come out of order.
+const MAX_GUESSES: usize = 64;
 /// Bytes of a model's name.
 const MAX_MODEL_NAME: usize = 128;
 
@@ -20,6 +21,8 @@ const MAX_MODEL_NAME: usize = 128;
 pub struct UsageFold {
     rows: HashMap<UsageKey, UsageRow>,
     answered: HashSet<Arc<str>>,
+    /// Models that rows are held of and that are not known to be real.
+    guesses: HashSet<Arc<str>>,
 }
 
 impl UsageFold {
@@ -45,25 +48,24 @@ impl UsageFold {
             account: row.account,
             model: self.model(row),
         };
-        let held = self.rows.len();
-        let places = key.places();
-        let place = places
-            .into_iter()
-            .find(|(place, room)| self.rows.contains_key(place) || held < *room);
-        // The last place always has room.
-        let (place, _) = place.unwrap_or((key, 0));
         let counted = UsageRow {
-            key: place.clone(),
-            key_name: None,
-            account_name: row.account_name.clone().filter(|_| place.account.is_some()),
+            account_name: row.account_name.clone(),
             sums: UsageSums::of(row),
+            ..UsageRow::empty(key)
         };
-        match self.rows.entry(place) {
-            Entry::Occupied(mut held) => held.get_mut().merge(&counted),
-            Entry::Vacant(free) => {
-                free.insert(counted);
-            }
-        }
+        self.count(counted);
+    }
+
+    fn count(&mut self, row: UsageRow) {
+        let held = self.rows.len();
+        let mut places = row.key.places().into_iter();
+        let place = places.find(|(key, room)| self.rows.contains_key(key) || held < *room);
+        // The last place always has room.
+        let Some((key, _)) = place else { return };
+        let stands = self.rows.entry(key);
+        stands
+            .or_insert_with_key(|key| UsageRow::empty(key.clone()))
+            .merge(&row);
     }
 
     fn model(&mut self, row: &RequestRecord) -> Option<Arc<str>> {
@@ -71,14 +73,31 @@ impl UsageFold {
         if self.answered.contains(model) {
             return Some(Arc::clone(model));
         }
-        let is_real = row.upstream_status.is_some_and(|s| (200..300).contains(&s))
-            && model.len() <= MAX_MODEL_NAME
-            && self.answered.len() < MAX_MODELS;
-        if !is_real {
+        let is_answered = row.upstream_status.is_some_and(|s| (200..300).contains(&s));
+        let (names, most) = if is_answered {
+            (&mut self.answered, MAX_MODELS)
+        } else {
+            (&mut self.guesses, MAX_GUESSES)
+        };
+        let has_room = names.len() < most && model.len() <= MAX_MODEL_NAME;
+        if !names.contains(model) && !has_room {
             return Some(OTHER.into());
         }
-        self.answered.insert(Arc::clone(model));
+        names.insert(Arc::clone(model));
         Some(Arc::clone(model))
+    }
+
+    /// Rows of models that nobody has answered for since they came are of `other`.
+    fn give_up_guesses(&mut self) {
+        let guesses = std::mem::take(&mut self.guesses);
+        let is_invented =
+            |model: &Arc<str>| guesses.contains(model) && !self.answered.contains(model);
+        let of_invented = |key: &UsageKey| key.model.as_ref().is_some_and(is_invented);
+        let invented: Vec<_> = self.rows.extract_if(|key, _| of_invented(key)).collect();
+        for (_, mut row) in invented {
+            row.key.model = Some(OTHER.into());
+            self.count(row);
+        }
     }
 
     #[must_use]
@@ -88,6 +107,7 @@ impl UsageFold {
 
     /// Everything since the last time.
     pub fn take(&mut self) -> Vec<UsageRow> {
+        self.give_up_guesses();
         std::mem::take(&mut self.rows).into_values().collect()
     }
 }

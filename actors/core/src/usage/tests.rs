@@ -114,13 +114,20 @@ fn a_model_that_was_never_answered_for_is_other() {
         let models = rows.into_iter().map(|row| row.key.model.unwrap());
         models.map(|model| model.to_string()).collect::<Vec<_>>()
     };
-    let invented: Vec<_> = (0..50)
+    let invented: Vec<_> = (0..500)
         .map(|n| failing(&format!("invented-{n}"), Some(404)))
         .collect();
     assert_eq!(models(&invented), [OTHER]);
     // The gateway's own 200, of an estimate, says nothing either.
     assert_eq!(models(&[failing("m", None)]), [OTHER]);
     assert_eq!(models(&[request("k", "m"), failing("m", Some(529))]), ["m"]);
+    // In whatever order they come, until they are taken.
+    let rows = [
+        failing("m", Some(529)),
+        failing("n", None),
+        request("k", "m"),
+    ];
+    assert_eq!(models(&rows), ["m", OTHER]);
     let long = "m".repeat(200);
     assert_eq!(models(&[request("k", &long)]), [OTHER]);
     let many: Vec<_> = (0..1_100).map(|n| request("k", &n.to_string())).collect();
