@@ -135,7 +135,9 @@ mod tests {
         let mut record = row(asked);
         let mut observer = JsonUsage::default();
         let (start, end) = body.split_at(body.len() / 2);
-        [start, end].map(|piece| observer.push(&Bytes::copy_from_slice(piece.as_bytes())));
+        for piece in [start, end] {
+            observer.push(&Bytes::copy_from_slice(piece.as_bytes()));
+        }
         observer.finish(&mut record);
         price(&mut record, &PriceTable::built_in());
         record

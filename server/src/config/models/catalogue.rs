@@ -25,10 +25,6 @@ const MAX_BYTES: u64 = 4 << 20;
 struct Catalogue {
     /// When the prices were looked up; for the reader.
     #[serde(deserialize_with = "date")]
-    #[expect(
-        dead_code,
-        reason = "checked, and kept in the file for whoever reads it"
-    )]
     as_of: Option<Date>,
     prices: BTreeMap<Pattern, Price>,
 }

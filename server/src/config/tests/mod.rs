@@ -1,6 +1,7 @@
 //! The configuration's tests: files in, configurations or exact messages out.
 
 mod account_table;
+mod catalogue;
 mod environment;
 mod errors;
 mod kinds;
