@@ -140,6 +140,21 @@ impl ResourceStore for Totals {
     }
 }
 
+impl UsageStore for Totals {
+    fn add(&self, _: troupe_core::usage::UsageBatch) -> PortFuture<'_, ()> {
+        done(())
+    }
+    fn query(
+        &self,
+        _: troupe_core::usage::UsageQuery,
+    ) -> PortFuture<'_, Vec<troupe_core::usage::UsageRow>> {
+        done(Vec::new())
+    }
+    fn prune(&self, _: u32) -> PortFuture<'_, usize> {
+        done(0)
+    }
+}
+
 impl MetaStore for Totals {
     fn get(&self, _: &'static str) -> PortFuture<'_, Option<Vec<u8>>> {
         done(None)
@@ -236,6 +251,7 @@ fn with_directory<F: Future<Output = ()>>(
             meta: store.clone(),
             events: store.clone(),
             log: store.clone(),
+            usage: store.clone(),
         };
         let directory = Directory::start(
             Tree::on_this_thread(Clock::virtual_time()),
