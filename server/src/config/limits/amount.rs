@@ -160,6 +160,14 @@ mod tests {
         assert!(of("concurrent", "4294967295").is_err());
     }
 
+    struct Usd(u64);
+
+    impl serde::Serialize for Usd {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serialize_decimal(self.0, serializer)
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_what_was_meant(micro in 1..=MAX_USD * MICRO) {
@@ -169,6 +177,8 @@ mod tests {
             serialize(name, micro, &mut serde_json::Serializer::new(&mut json)).unwrap();
             let written = String::from_utf8(json).unwrap();
             prop_assert_eq!(read(name, written.trim_matches('"')), Ok(micro), "{}", written);
+            let yaml = serde_saphyr::to_string(&Usd(micro)).unwrap();
+            prop_assert_eq!(read(name, yaml.trim().trim_matches('"')), Ok(micro), "{}", yaml);
         }
     }
 }

@@ -11,7 +11,7 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     (
         "limits: { gateway: { requests_per_second: 5 } }",
         "troupe.yaml:2:22: limits.gateway.requests_per_second: unknown key; did you mean \
-         `requests_per_week`?",
+         `requests_per_hour`?",
     ),
     (
         "limits: { defaults: { colour: 5 } }",
@@ -19,7 +19,7 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ),
     (
         "limits: { new_keys: { models: { \"claude-*\": { tokens_per_dya: 5 } } } }",
-        "troupe.yaml:2:46: limits.new_keys.models.claude-*.tokens_per_dya: unknown key; did you mean \
+        "troupe.yaml:2:47: limits.new_keys.models.claude-*.tokens_per_dya: unknown key; did you mean \
          `tokens_per_day`?",
     ),
     (
@@ -162,7 +162,7 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     (
         "limits: { gateway: { models: { a: { usd_per_day: null } } } }",
         "troupe.yaml:2:37: limits.gateway.models.a.usd_per_day: expected dollars from 0.000001 to \
-         1000000000, such as 100 or 12.50, got `null`",
+         1000000000, such as 100 or 12.50, got nothing",
     ),
     (
         "limits: { gateway: { models: { a: { models: {} } } } }",

@@ -88,7 +88,42 @@ fn every_form_reaches_the_policy() {
 fn what_is_shown_of_limits_reads_back() {
     let config = Bench::yaml(EVERYTHING).load().config;
     let shown = show(&config);
-    insta::assert_snapshot!(of_limits(&shown), @"");
+    insta::assert_snapshot!(of_limits(&shown), @r#"
+    limits:
+      enabled: true
+      defaults:
+        concurrent: 8
+        requests_per_minute: 100
+        tokens_per_hour: 5000000
+        tokens_per_day: null
+        usd_per_month: 12.5
+      gateway:
+        usd_per_month:
+          limit: 1000
+          on_limit: shadow
+      groups:
+        Platform Team:
+          limits:
+            usd_per_day:
+              limit: "0.000001"
+              cap: soft
+              grant:
+                extra: 50
+                until: "2026-12-24"
+          multiplier: 1.25
+        bare:
+          multiplier: 1
+        free:
+          multiplier: 0
+      new_keys:
+        concurrent: 2
+        models:
+          claude-opus-*:
+            usd_per_day: 5
+      spend_message: ask the platform team
+      concurrency_queue: 30s
+      error_shape: messages
+    "#);
     let mut again = Bench::yaml(&shown);
     again.sources.redacted = Redacted::Accept;
     let again = again.load().config;
