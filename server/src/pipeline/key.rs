@@ -100,7 +100,9 @@ fn has_credential(headers: &HeaderMap) -> bool {
     headers.contains_key("x-api-key") || headers.contains_key(AUTHORIZATION)
 }
 
-fn usable(gateway: &Gateway, record: &KeyRecord) -> Result<(), Problem> {
+/// # Errors
+/// 401: it is revoked, expired or disabled.
+pub(super) fn usable(gateway: &Gateway, record: &KeyRecord) -> Result<(), Problem> {
     let now = gateway.directory.clock().now();
     match record.unusable(now.unix_ms) {
         Some(why) => Err(Problem::Credential(
@@ -172,7 +174,7 @@ pub async fn sit(
             });
             return Ok(None);
         };
-        match limits::admit(exchange, &key, &record, plan, need, is_downgraded).await? {
+        match limits::admit(exchange, &key, entry, plan, need, is_downgraded).await? {
             Admission::Admitted(held) => {
                 exchange.sit(Seat {
                     key,

@@ -80,7 +80,9 @@ async fn admit(
         call.exchange.record.downgraded_from = Some(asked);
         call.exchange.record.model = Some(other.as_str().into());
         need = need.with_model(other.into());
-        key::sit(&mut call.exchange, &entry, &plan, Some(&need), true).await?;
+        // Rare, and large.
+        let again = key::sit(&mut call.exchange, &entry, &plan, Some(&need), true);
+        Box::pin(again).await?;
     }
     Ok(need)
 }

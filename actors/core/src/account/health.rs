@@ -220,7 +220,7 @@ mod tests {
         ];
         assert_eq!(all.each_ref().map(Unavailable::word), Unavailable::WORDS);
         let ends = all.iter().filter(|why| why.until_ms() == Some(7)).count();
-        assert_eq!(ends, 5);
+        assert_eq!(ends, 6);
         let never = Unavailable::OffSchedule { until_ms: u64::MAX };
         assert_eq!(never.until_ms(), None);
     }

@@ -17,7 +17,8 @@ const MAX_OUTPUT_TOKENS: u64 = 128_000;
 pub struct Need {
     pub model: Arc<str>,
     message: Option<Message>,
-    metered: OnceCell<Metered>,
+    /// In a box: it is large, and most requests have no need of it.
+    metered: OnceCell<Box<Metered>>,
 }
 
 /// A Messages request, of which more can be known.
@@ -99,14 +100,14 @@ impl Need {
         self.metered(prices).meter
     }
 
-    fn metered(&self, prices: &PriceTable) -> Metered {
-        *self.metered.get_or_init(|| {
+    fn metered(&self, prices: &PriceTable) -> &Metered {
+        self.metered.get_or_init(|| {
             let meter = prices.meter(&self.model);
             let demand = self
                 .message
                 .as_ref()
                 .map_or(ONE, |message| message.demand(&meter));
-            Metered { demand, meter }
+            Box::new(Metered { demand, meter })
         })
     }
 }
