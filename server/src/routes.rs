@@ -18,6 +18,7 @@ use actix_web::http::{ConnectionType, Method};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use troupe_actors::key::KeyEntry;
+use troupe_core::key::KeyRecord;
 use troupe_core::record::Route;
 use troupe_wire::path;
 
@@ -116,12 +117,7 @@ async fn below_v1(
         Ok(caller) => caller,
         Err(problem) => return answer::problem(&mut exchange, &problem, &plan),
     };
-    let from = {
-        let record = entry.record();
-        exchange.is_of(&record);
-        address::check(request, &record, &plan)
-    };
-    if let Err(problem) = from {
+    if let Err(problem) = known(&mut exchange, request, &entry.record(), &plan) {
         return answer::problem(&mut exchange, &problem, &plan);
     }
     let payload = Some(payload);
@@ -178,6 +174,17 @@ async fn below_v1(
         }
         _ => relay::answer(call).await,
     }
+}
+
+/// Whose request it is is known: the row says so, and the key may have to be used from somewhere else.
+fn known(
+    exchange: &mut Exchange,
+    request: &HttpRequest,
+    key: &KeyRecord,
+    plan: &Plan,
+) -> Result<(), Problem> {
+    exchange.is_of(key);
+    address::check(request, key, plan)
 }
 
 fn is_read(method: &Method) -> bool {

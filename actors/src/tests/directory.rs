@@ -11,7 +11,7 @@ use troupe_core::account::{
     Scope, Secrets, TokenRow, Verdict,
 };
 use troupe_core::event::DomainEvent;
-use troupe_core::key::{KeyRecord, KeyTotals, Priority};
+use troupe_core::key::{HashScheme, KeyRecord, KeyTotals, Priority, StoredSecret};
 use troupe_core::limit::{Amounts, Demand, Hold};
 use troupe_core::port::*;
 use troupe_core::quota::{QuotaAsk, QuotaReply, QuotaTell, Settlement, Wanted};
@@ -274,6 +274,37 @@ fn with_directory<F: Future<Output = ()>>(
             (directory.tree().alive(), directory.tree().panics()),
             (0, 0)
         );
+    });
+}
+
+#[test]
+fn an_old_secret_is_known_until_its_end() {
+    with_directory(DirectoryConfig::default(), |directory, _| async move {
+        let mut key = record("ci", None);
+        let until_ms = directory.clock().now().unix_ms + 60_000;
+        let new = StoredSecret {
+            hash: KeyHash([9; 32]),
+            scheme: HashScheme::Sha256,
+            prefix: "troupe-newnewne".into(),
+        };
+        key.rotate(new, Some(until_ms));
+        directory.put_keys(vec![key.clone()], &[]);
+        let (old, new) = (KeyHash([2; 32]), KeyHash([9; 32]));
+        let known = || {
+            (
+                directory.key(&old).is_some(),
+                directory.foreign_key(&new).is_some(),
+            )
+        };
+        assert!(directory.has_foreign_keys());
+        assert!(directory.key(&new).is_none(), "each by its own scheme");
+        assert_eq!(known(), (true, true));
+        tokio::time::sleep(Duration::from_millis(59_999)).await;
+        assert_eq!(known(), (true, true));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(known(), (false, true));
+        directory.put_keys(vec![], &[key.id]);
+        assert_eq!(known(), (false, false));
     });
 }
 

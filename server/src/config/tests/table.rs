@@ -151,6 +151,30 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "troupe.yaml:2:49: keys[0].endpoints: expected `all` or a list of paths such as \
          [/v1/messages], got `some`",
     ),
+    (
+        "keys: [{ name: a, secret: aaaaaaaaaaaaaaaaaaaa, addresses: [10.0.0.1/8] }]",
+        "troupe.yaml:2:61: keys[0].addresses[0]: has bits of a host beside its network; write 10.0.0.0/8 for the network, or the address without `/`, got `10.0.0.1/8`",
+    ),
+    (
+        "keys: [{ name: a, secret: aaaaaaaaaaaaaaaaaaaa, addresses: [host] }]",
+        "troupe.yaml:2:61: keys[0].addresses[0]: expected an address such as 192.0.2.7 or 2001:db8::7, or a network such as 10.0.0.0/8 or 2001:db8::/32, got `host`",
+    ),
+    (
+        "keys: [{ name: a, secret: aaaaaaaaaaaaaaaaaaaa, priority: urgent }]",
+        "troupe.yaml:2:49: keys[0].priority: expected `low`, `normal` or `high`, got `urgent`",
+    ),
+    (
+        "keys: [{ name: a, secret: aaaaaaaaaaaaaaaaaaaa, tags: [a, a] }]",
+        "troupe.yaml:2:49: keys[0].tags: entry 2 stands there twice; remove one",
+    ),
+    (
+        "keys: [{ name: a, secret: aaaaaaaaaaaaaaaaaaaa, deny_models: [a b] }]",
+        "troupe.yaml:2:63: keys[0].deny_models[0]: model pattern has a space or a control character; remove it, got `a b`",
+    ),
+    (
+        "server: { trusted_proxies: [nginx] }",
+        "troupe.yaml:2:29: server.trusted_proxies[0]: expected an address such as 192.0.2.7 or 2001:db8::7, or a network such as 10.0.0.0/8 or 2001:db8::/32, got `nginx`",
+    ),
     // Not in this version.
     (
         "plugins: [x]",
