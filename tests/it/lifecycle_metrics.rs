@@ -128,6 +128,7 @@ fn they_parse_and_count_what_happened() {
         "{metrics:?}"
     );
     assert!(metrics.value("troupe_tokens_total", &[("type", "output")]) > 0.0);
+    assert!(metrics.value("troupe_cost_usd_total", &[]) > 0.0);
     assert!(metrics.value("troupe_time_to_first_event_seconds_count", &[]) >= 2.0);
     assert!(metrics.value("troupe_streams_open", &[]).abs() < 0.5);
     let active = [("account", "scripted"), ("state", "active")];

@@ -113,11 +113,29 @@ fn about(request: &RequestInfo) -> Vec<Fact> {
         ("upstream id", row.upstream_request_id.clone()),
         ("timeline", Some(timeline(request))),
         ("tokens", Some(tokens(request))),
+        ("cost", (row.cost_micro_usd > 0).then(|| cost(request))),
         (
-            "cost",
-            (row.cost_micro_usd > 0).then(|| usd(row.cost_micro_usd)),
+            "charged",
+            row.charged_micro_usd
+                .map(|charged| format!("{}, by the multiplier of the key's group", usd(charged))),
         ),
     ]
+}
+
+/// With what makes it another price than the model's usual one.
+fn cost(request: &RequestInfo) -> String {
+    let row = &request.row;
+    let mut told = usd(row.cost_micro_usd);
+    if let Some(model) = &row.priced_as {
+        told = format!("{told}, as {model}, which answered");
+    }
+    if row.unpriced {
+        told.push_str(", as the dearest known model: the price of this one is unknown");
+    }
+    if let Some(tier) = row.service_tier {
+        told = format!("{told}, in the {} tier", tier.as_str());
+    }
+    told
 }
 
 fn why(choice: &Choice) -> String {

@@ -55,7 +55,8 @@ impl JsonUsage {
 /// Takes what a stream told over into the row; estimates the output of one that ended without its final usage.
 pub fn stream_usage(scanner: &UsageScanner, record: &mut RequestRecord) {
     if let Some((usage, tier)) = so_far(scanner) {
-        record.estimated = !scanner.output_is_final;
+        // A web session counts by estimate from the start.
+        record.estimated |= !scanner.output_is_final;
         take_over(record, usage, tier, scanner.model.as_deref());
     }
 }

@@ -1,4 +1,5 @@
 use troupe_core::account::{Auth, Unavailable};
+use troupe_core::price::Tier;
 use troupe_core::record::{Outcome, RequestRecord, Route, TokenUsage};
 use troupe_core::routing::Strategy;
 use troupe_core::{AccountId, KeyId, RequestId};
@@ -46,7 +47,7 @@ fn request() -> RequestInfo {
         output: 16,
         cache_read: 100,
         cache_write_5m: 5,
-        cache_write_1h: 0,
+        ..TokenUsage::default()
     };
     row.cost_micro_usd = 103;
     row.first_event_us = Some(22_705);
@@ -78,6 +79,24 @@ fn little_is_told_of_what_was_refused() {
     };
     insta::assert_snapshot!(told(&request));
     assert_eq!(super::row(&request)[2..5], ["-", "-", "-"]);
+}
+
+#[test]
+fn an_unusual_price_is_explained() {
+    let mut request = request();
+    request.row.priced_as = Some("claude-haiku-4-5".into());
+    request.row.service_tier = Some(Tier::Batch);
+    assert_eq!(
+        cost(&request),
+        "0.000103 USD, as claude-haiku-4-5, which answered, in the batch tier"
+    );
+    request.row.priced_as = None;
+    request.row.service_tier = None;
+    request.row.unpriced = true;
+    assert_eq!(
+        cost(&request),
+        "0.000103 USD, as the dearest known model: the price of this one is unknown"
+    );
 }
 
 #[test]
