@@ -157,7 +157,8 @@ pub(super) async fn both_secrets_of_a_rotated_key_are_taken(stores: &Stores) {
     let a = put(stores, &rotated(&a, 2, true), Expect::Version(1))
         .await
         .unwrap();
-    assert_eq!(stores.keys.list().await.unwrap(), [a.clone()]);
+    let all = stores.keys.list().await.unwrap();
+    assert_eq!(all, std::slice::from_ref(&a));
     for hash in [1, 2] {
         let refusal = put(stores, &key("b", hash), Expect::Absent).await;
         assert!(is_conflict(refusal), "{hash}");
