@@ -32,3 +32,6 @@ pub use name::{Dimension, LimitName, Scope, Source};
 pub use period::{Period, Span};
 pub use rule::{Cap, Grant, LimitRule, OnLimit};
 pub use set::{LimitSet, Own};
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::amounts::Demand;
+use super::cell::Cell;
 use super::gate::{Gate, Limit, ScopeView};
 use super::name::{LimitName, Scope, Source};
 use super::period::Span;
@@ -96,7 +97,57 @@ pub fn judge(
         let short = Box::new(short.clone());
         return Verdict::Downgrade { model, short };
     }
-    conclude(found, unix_ms, patience_ms)
+    match conclude(found, unix_ms, patience_ms) {
+        Verdict::Refuse { short, retry_at_ms } => {
+            match fits_at(gates, demand, model, unix_ms, retry_at_ms) {
+                Ok(retry_at_ms) => Verdict::Refuse { short, retry_at_ms },
+                Err(short) => Verdict::Never { short },
+            }
+        }
+        verdict => verdict,
+    }
+}
+
+/// When a request that cannot pass before `at_ms` can: what is granted on top of a limit may be over by then, so that
+/// another limit is short, or too small for good.
+fn fits_at(
+    gates: &[Arc<Gate>],
+    demand: &Demand,
+    model: &str,
+    unix_ms: u64,
+    mut at_ms: u64,
+) -> Result<u64, Box<Shortage>> {
+    loop {
+        let mut later_ms = at_ms;
+        for gate in gates {
+            let view = gate.view();
+            for limit in view
+                .applying(model)
+                .filter(|limit| limit.rule.grant.is_some())
+            {
+                let bound = view.units(limit.name, &demand.bound);
+                let need = gate.reserves(limit, &view, bound);
+                let capacity = limit.rule.capacity(at_ms);
+                let cell = limit.cell(unix_ms).filter(|_| !limit.rule.is_shadow());
+                let Some(cell) = cell else {
+                    continue;
+                };
+                if need > capacity {
+                    let (why, used) = (Why::Never, cell.used());
+                    let short = describe(&view, limit, cell, (need, capacity, used, why));
+                    return Err(Box::new(short));
+                }
+                let is_full = cell.used().saturating_add(need) > capacity;
+                if cell.span.contains(at_ms) && limit.name != LimitName::Concurrent && is_full {
+                    later_ms = later_ms.max(cell.span.end_ms);
+                }
+            }
+        }
+        if later_ms == at_ms {
+            return Ok(at_ms);
+        }
+        at_ms = later_ms;
+    }
 }
 
 fn downgrade(short: &Shortage) -> Option<(String, &Shortage)> {
@@ -170,7 +221,16 @@ fn shortage(view: &ScopeView, limit: &Limit, need: u64, unix_ms: u64) -> Option<
     } else {
         (Why::TooLittle, capacity)
     };
-    Some(Shortage {
+    Some(describe(view, limit, cell, (need, capacity, used, why)))
+}
+
+fn describe(
+    view: &ScopeView,
+    limit: &Limit,
+    cell: &Cell,
+    (need, capacity, used, why): (u64, u64, u64, Why),
+) -> Shortage {
+    Shortage {
         scope: view.scope.clone(),
         label: view.label.clone(),
         name: limit.name,
@@ -181,7 +241,7 @@ fn shortage(view: &ScopeView, limit: &Limit, need: u64, unix_ms: u64) -> Option<
         need,
         capacity,
         used,
-        taken,
+        taken: cell.taken(),
         span: cell.span,
-    })
+    }
 }
