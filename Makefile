@@ -79,6 +79,7 @@ bench: ## measure against nginx and without a proxy, into bench/results; ARGS="-
 	@command -v nginx >/dev/null || { echo "nginx is missing: apt-get install nginx-light"; exit 1; }
 	$(CARGO) build --locked --release -p troupe-server -p troupe-bench
 	$(CARGO) bench --locked -p troupe-server --bench choose --bench limits
+	$(CARGO) bench --locked -p troupe-core --bench hold
 	$(TARGET_DIR)/release/troupe-bench run --write $(ARGS)
 
 soak: build ## the long runs: kill -9 under load, ROUNDS times (50); accounts that fail at random, SOAK_SECONDS (600)
