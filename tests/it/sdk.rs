@@ -1,14 +1,35 @@
 //! The official SDKs drive the real gateway, as a process, against the scripted upstream.
 //!
-//! The scripts are `tests/sdk/`; they are given `TROUPE_URL`, `TROUPE_KEY`, `TROUPE_WEB_KEY` and `MOCK_URL`, and
-//! make the scripted upstream answer what each test needs.
+//! The scripts are `tests/sdk/`; they are given `TROUPE_URL`, `MOCK_URL` and the keys ([`KEYS`]), and make the scripted
+//! upstream answer what each test needs.
 
 use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
 
 use crate::process::{self, Process};
 
-const KEY: &str = "sdk-test-key-0123456789abcdef";
-const WEB_KEY: &str = "web-test-key-0123456789abcdef";
+/// The variable that a script finds a key in, and what the configuration says of the key. A second key shares the
+/// account, so that rules about other keys' resources apply; one has a web session alone; the others have limits.
+const KEYS: [(&str, &str); 7] = [
+    ("TROUPE_KEY", "endpoints: all, accounts: [scripted]"),
+    ("TROUPE_OTHER_KEY", "accounts: [scripted]"),
+    ("TROUPE_WEB_KEY", "accounts: [session]"),
+    (
+        "TROUPE_LIMITED_KEY",
+        "accounts: [scripted], limits: { concurrent: 1, requests_per_month: 1000, usd_per_month: 100 }",
+    ),
+    (
+        "TROUPE_SPEND_KEY",
+        "accounts: [scripted], limits: { usd_per_month: 0.01 }",
+    ),
+    (
+        "TROUPE_SMALL_KEY",
+        "accounts: [scripted], limits: { tokens_per_hour: 10 }",
+    ),
+    (
+        "TROUPE_MINUTE_KEY",
+        "accounts: [scripted], limits: { requests_per_minute: 1 }",
+    ),
+];
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// The scripted upstream and a gateway in front of it, in a folder of their own. Fields are
@@ -52,8 +73,7 @@ impl Stage {
     fn run(&self, mut script: Command) {
         script
             .env("TROUPE_URL", format!("http://{}", self.gateway_address))
-            .env("TROUPE_KEY", KEY)
-            .env("TROUPE_WEB_KEY", WEB_KEY)
+            .envs(KEYS.map(|(variable, _)| (variable, secret(variable))))
             .env("MOCK_URL", format!("http://{}", self.mock_address));
         let passed = process::run(script, self.folder.path());
         assert!(
@@ -64,8 +84,16 @@ impl Stage {
     }
 }
 
-/// A second key shares the account, so that rules about other keys' resources apply; a third has a web session alone.
+fn secret(variable: &str) -> String {
+    format!("{}-0123456789abcdef", variable.to_lowercase())
+}
+
+/// Nobody waits here for a slot: it is the SDK that is to come back.
 fn configuration(gateway: SocketAddr, mock: SocketAddr) -> String {
+    let keys = KEYS.map(|(variable, says)| {
+        let (name, secret) = (variable.to_lowercase(), secret(variable));
+        format!("  - {{ name: {name}, secret: {secret}, {says} }}\n")
+    });
     format!(
         "version: 1
 server: {{ bind: \"{gateway}\" }}
@@ -80,18 +108,10 @@ accounts:
     kind: web_session
     web: {{ base_url: \"http://{mock}\", cookie: sk-plain-0123456789abcdef }}
 web_session: {{ enabled: true, acknowledge_terms: true }}
+limits: {{ concurrency_queue: 0s, spend_message: ask the operator }}
 keys:
-  - name: sdk
-    secret: {KEY}
-    endpoints: all
-    accounts: [scripted]
-  - name: other
-    secret: other-test-key-0123456789abcdef
-    accounts: [scripted]
-  - name: web
-    secret: {WEB_KEY}
-    accounts: [session]
-"
+{}",
+        keys.concat()
     )
 }
 
@@ -130,6 +150,8 @@ fn typescript_sdk() {
         .args(["--test", "--test-reporter=spec"])
         // One after the other: they share the scripted upstream.
         .arg("--test-concurrency=1")
-        .args(["gateway.test.mjs", "web.test.mjs"].map(|name| folder.join(name)));
+        .args(
+            ["gateway.test.mjs", "limits.test.mjs", "web.test.mjs"].map(|name| folder.join(name)),
+        );
     Stage::new().run(script);
 }
