@@ -46,7 +46,7 @@ pub(super) enum Command {
         subcommand,
         after_help = "Example:\n  troupe key create ci --expires 30d"
     )]
-    Key(KeyCommand),
+    Key(Box<KeyCommand>),
     /// Requests that have ended: which account served, why not the others, what they cost
     #[command(
         subcommand,

@@ -87,7 +87,7 @@ fn short(config: Option<PathBuf>, command: Command) -> Result<(), CliError> {
     runtime.block_on(async {
         match command {
             Command::Config(command) => config::run(config, command),
-            Command::Key(command) => keys::run(config, command).await,
+            Command::Key(command) => keys::run(config, *command).await,
             Command::Account(command) => accounts::run(config, command).await,
             Command::Request(command) => requests::run(config, command).await,
             Command::Usage(args) => usage_report::run(config, *args).await,

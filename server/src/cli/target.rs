@@ -96,7 +96,7 @@ impl Target {
 
 enum Reached {
     Running(Client),
-    Store(Backend, Box<Operations>),
+    Store(Box<Backend>, Box<Operations>),
 }
 
 async fn reach<O: Operation>(
@@ -147,7 +147,7 @@ async fn operations(
         Err(error) => Err(error),
     };
     match ops {
-        Ok(ops) => Ok(Reached::Store(backend, Box::new(ops))),
+        Ok(ops) => Ok(Reached::Store(Box::new(backend), Box::new(ops))),
         Err(error) => {
             let _ = backend.close().await;
             Err(error)

@@ -151,14 +151,30 @@ fn what_is_not_understood_is_said_in_one_line() {
 #[test]
 fn rights_are_read_as_the_contract_writes_them() {
     let line = "troupe key create ci --limit concurrent=8 --limit requests_per_minute=100 --endpoints /v1/files,/v1/x";
-    let Command::Key(KeyCommand::Create(args)) = parse(line).unwrap().command else {
+    let Command::Key(command) = parse(line).unwrap().command else {
         panic!("another command");
+    };
+    let KeyCommand::Create(args) = *command else {
+        panic!("another command of keys");
     };
     let endpoints = Endpoints::Paths(vec!["/v1/files".into(), "/v1/x".into()]);
     assert_eq!(args.rights.endpoints, Some(endpoints));
     let rights = KeyRights::from(args.rights);
     let limits = serde_json::json!({ "concurrent": 8, "requests_per_minute": 100 });
     assert_eq!(serde_json::Value::from(rights.limits), limits);
+}
+
+#[test]
+fn the_commands_of_the_page_on_limits_are_understood() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/LIMITS.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let lines = page.lines().filter(|line| line.starts_with("troupe "));
+    // No argument there has a space in it.
+    let lines: Vec<_> = lines.map(|line| line.replace('\'', "")).collect();
+    assert!(lines.len() > 5);
+    for line in lines {
+        assert!(parse(&line).is_ok(), "{line}: {:?}", parse(&line).err());
+    }
 }
 
 fn loaded(data: &str) -> Loaded {
