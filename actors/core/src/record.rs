@@ -217,6 +217,9 @@ pub struct RequestRecord {
     pub service_tier: Option<Tier>,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cost_micro_usd: u64,
+    /// What the key and its group were charged, where that is not the cost: their multiplier is not 1.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub charged_micro_usd: Option<u64>,
     /// The model whose prices the cost is at, where the upstream says that it answered and `model` has other prices.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub priced_as: Option<Arc<str>>,
@@ -266,6 +269,7 @@ impl RequestRecord {
             estimated: false,
             service_tier: None,
             cost_micro_usd: 0,
+            charged_micro_usd: None,
             priced_as: None,
             unpriced: false,
             first_event_us: None,

@@ -34,7 +34,7 @@ pub(super) async fn run(config: Option<PathBuf>, args: UsageArgs) -> Result<(), 
     out::line(table(&report))
 }
 
-const FIGURES: [&str; 10] = [
+const FIGURES: [&str; 8] = [
     "REQUESTS",
     "ERRORS",
     "REFUSED",
@@ -43,18 +43,26 @@ const FIGURES: [&str; 10] = [
     "CACHE READ",
     "CACHE WRITE",
     "USD",
-    "P50 MS",
-    "P95 MS",
 ];
 
 fn table(report: &UsageReport) -> String {
     let title = report.by.as_str().to_uppercase();
-    let heading: Vec<&str> = std::iter::once(title.as_str()).chain(FIGURES).collect();
+    let shows_charged = report.total.charged_micro_usd != report.total.cost_micro_usd
+        || report
+            .rows
+            .iter()
+            .any(|line| line.figures.charged_micro_usd != line.figures.cost_micro_usd);
+    let charged = shows_charged.then_some("CHARGED");
+    let heading: Vec<&str> = std::iter::once(title.as_str())
+        .chain(FIGURES)
+        .chain(charged)
+        .chain(["P50 MS", "P95 MS"])
+        .collect();
     let row = |name: String, figures: &UsageFigures| {
         let tokens = &figures.tokens;
         let written = tokens.cache_write_5m.saturating_add(tokens.cache_write_1h);
         let ms = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string());
-        vec![
+        let mut cells = vec![
             name,
             figures.requests.to_string(),
             figures.errors.to_string(),
@@ -64,9 +72,12 @@ fn table(report: &UsageReport) -> String {
             tokens.cache_read.to_string(),
             written.to_string(),
             dollars(figures.cost_micro_usd),
-            ms(figures.p50_ms),
-            ms(figures.p95_ms),
-        ]
+        ];
+        if shows_charged {
+            cells.push(dollars(figures.charged_micro_usd));
+        }
+        cells.extend([ms(figures.p50_ms), ms(figures.p95_ms)]);
+        cells
     };
     let rows = report.rows.iter();
     let mut rows: Vec<_> = rows
@@ -103,6 +114,7 @@ fn comma_separated(report: &UsageReport) -> String {
         "cache_write_1h_tokens",
         "web_searches",
         "cost_usd",
+        "charged_usd",
         "p50_ms",
         "p95_ms",
         "first_event_ms",
@@ -127,6 +139,7 @@ fn comma_separated(report: &UsageReport) -> String {
         ];
         cells.extend(numbers.map(|number| number.to_string()));
         cells.push(exactly(figures.cost_micro_usd));
+        cells.push(exactly(figures.charged_micro_usd));
         cells.extend(times.map(|ms| ms.map(|ms| ms.to_string()).unwrap_or_default()));
         csv::line(cells.iter().map(String::as_str))
     });
@@ -168,6 +181,7 @@ mod tests {
                 },
                 web_searches: 11,
                 cost_micro_usd: 1_500_000,
+                charged_micro_usd: 1_500_000,
                 p50_ms: Some(9),
                 p95_ms: None,
                 first_event_ms: Some(10),
@@ -221,14 +235,23 @@ mod tests {
             ["1", "2", "3", "4", "5", "6", "15", "1.5", "9", "-"]
         );
         assert_eq!(name(UsageBy::Owner, &line(None, None, false)), "-");
+        assert!(!told.contains("CHARGED"), "{told}");
+        let mut charged = line(Some("ci"), Some(id), false);
+        charged.figures.charged_micro_usd = 1_875_000;
+        let told = table(&report(vec![charged]));
+        assert!(told.contains("USD  CHARGED  P50 MS"), "{told}");
+        assert!(told.contains("1.5  1.875    9"), "{told}");
     }
 
     #[test]
     fn comma_separated_values_are_exact() {
         let told = comma_separated(&report(vec![line(Some("=x,"), Some("17"), false)]));
         let (heading, row) = told.split_once('\n').unwrap();
-        assert_eq!(heading.split(',').count(), 15);
+        assert_eq!(heading.split(',').count(), 16);
         assert!(heading.starts_with("key,id,requests,"), "{heading}");
-        assert_eq!(row, "\"'=x,\",17,1,2,3,4,5,6,7,8,11,1.500000,9,,10");
+        assert_eq!(
+            row,
+            "\"'=x,\",17,1,2,3,4,5,6,7,8,11,1.500000,1.500000,9,,10"
+        );
     }
 }

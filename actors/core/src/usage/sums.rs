@@ -25,6 +25,9 @@ pub struct UsageSums {
     pub tokens: TokenUsage,
     #[serde(skip_serializing_if = "is_zero")]
     pub cost_micro_usd: u64,
+    /// What keys and groups were charged; `None` where that is the cost, see [`Self::charged_micro_usd()`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charged_micro_usd: Option<u64>,
     /// Of requests that were answered well: their durations, and their sum (ms).
     #[serde(skip_serializing_if = "Latency::is_empty")]
     pub latency: Latency,
@@ -49,6 +52,7 @@ impl UsageSums {
         let mut sums = Self {
             tokens: row.usage,
             cost_micro_usd: row.cost_micro_usd,
+            charged_micro_usd: row.charged_micro_usd,
             ..Self::default()
         };
         if row.outcome == Outcome::Refused {
@@ -73,13 +77,24 @@ impl UsageSums {
         sums
     }
 
+    /// The cost times the multipliers of the groups that the keys were in.
+    #[must_use]
+    pub fn charged_micro_usd(&self) -> u64 {
+        self.charged_micro_usd.unwrap_or(self.cost_micro_usd)
+    }
+
     pub fn merge(&mut self, other: &Self) {
+        if self.charged_micro_usd.is_some() || other.charged_micro_usd.is_some() {
+            let sum = self.charged_micro_usd().saturating_add(other.charged_micro_usd());
+            self.charged_micro_usd = Some(sum);
+        }
         let Self {
             requests,
             errors,
             refused,
             tokens,
             cost_micro_usd,
+            charged_micro_usd: _,
             latency,
             duration_ms,
             first_event_ms,

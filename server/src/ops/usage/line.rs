@@ -38,6 +38,9 @@ pub struct UsageFigures {
     #[serde(default)]
     pub web_searches: u64,
     pub cost_micro_usd: u64,
+    /// What keys were charged: the cost times the multiplier of the group that a key was in.
+    #[serde(default)]
+    pub charged_micro_usd: u64,
     /// Of well answered requests, from beginning to end: within 19 %. `None` when there were none.
     pub p50_ms: Option<u64>,
     pub p95_ms: Option<u64>,
@@ -54,6 +57,7 @@ impl From<&UsageSums> for UsageFigures {
             tokens: UsageTokens::from(&sums.tokens),
             web_searches: sums.tokens.web_searches,
             cost_micro_usd: sums.cost_micro_usd,
+            charged_micro_usd: sums.charged_micro_usd(),
             p50_ms: sums.latency.quantile_ms(500),
             p95_ms: sums.latency.quantile_ms(950),
             first_event_ms: sums.first_event_ms.checked_div(sums.first_events),

@@ -25,6 +25,7 @@ pub(crate) fn row(day: u32, key: &str, account: &str) -> UsageRow {
             web_searches: 10,
         },
         cost_micro_usd: 6,
+        charged_micro_usd: Some(11),
         duration_ms: 7,
         first_event_ms: 8,
         first_events: 9,
