@@ -20,9 +20,6 @@ use crate::tree::{Stats, Tree};
 const MAX_RESTARTS: usize = 5;
 const RESTART_WINDOW_MS: u64 = 30_000;
 
-/// Callers that left are looked for when this many more wait than stayed the last time.
-const SWEEP_AFTER: usize = 16;
-
 /// How an actor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gone {
@@ -54,6 +51,8 @@ pub(crate) enum Post<M: Machine> {
         DepthGuard,
     ),
     Tell(M::Tell),
+    /// A caller went away while it waited.
+    Left,
     /// An effect's outcome, for the incarnation that asked for it.
     Done(M::Done, u64),
     Stop(oneshot::Sender<()>),
@@ -74,8 +73,6 @@ pub(crate) struct Shell<M: Machine> {
     machine: Option<M>,
     pending: BTreeMap<Ticket, Answer<M>>,
     next_ticket: u64,
-    /// Waiting callers at which those that left are looked for.
-    sweep_at: usize,
     incarnation: u64,
     restarts: VecDeque<u64>,
     timer: Option<(u64, SpawnHandle)>,
@@ -103,7 +100,6 @@ pub(crate) fn spawn<M: Machine>(
         machine: Some(machine),
         pending: BTreeMap::new(),
         next_ticket: 0,
-        sweep_at: SWEEP_AFTER,
         incarnation: 0,
         restarts: VecDeque::new(),
         timer: None,
@@ -148,12 +144,10 @@ impl<M: Machine> Handler<Post<M>> for Shell<M> {
             Post::Ask(ask, answer, place) => {
                 let ticket = Ticket(self.next_ticket);
                 self.next_ticket += 1;
-                if self.pending.len() >= self.sweep_at {
-                    self.sweep(ctx);
-                }
                 self.pending.insert(ticket, (answer, place));
                 self.step(Input::Ask(ticket, ask), ctx);
             }
+            Post::Left => self.sweep(ctx),
             Post::Tell(tell) => self.step(Input::Tell(tell), ctx),
             Post::Done(done, incarnation) if incarnation == self.incarnation => {
                 self.step(Input::Done(done), ctx)
@@ -192,7 +186,6 @@ impl<M: Machine> Shell<M> {
             self.pending.remove(&ticket);
             self.step(Input::Left(ticket), ctx);
         }
-        self.sweep_at = 2 * self.pending.len() + SWEEP_AFTER;
     }
 
     fn finish(&mut self, turn: Turn<M>, ctx: &mut Context<Self>) {

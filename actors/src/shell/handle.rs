@@ -44,9 +44,13 @@ impl<M: Machine> Handle<M> {
     /// `Overloaded` when the bound is reached (nothing was enqueued), `Restarted`, `Stopped`.
     pub async fn ask(&self, ask: M::Ask) -> Result<M::Reply, AskError> {
         let place = self.depth.enter().ok_or(AskError::Overloaded)?;
+        // Before the channel, so that it goes after it: the actor must find it closed.
+        let mut waiting = Waiting(Some(&self.addr));
         let (answer, answered) = oneshot::channel();
         self.addr.do_send(Post::Ask(ask, answer, place));
-        answered.await.unwrap_or(Err(AskError::Stopped))
+        let reply = answered.await;
+        waiting.0 = None;
+        reply.unwrap_or(Err(AskError::Stopped))
     }
 
     /// Tells a fact. Always accepted; lost only when the actor is gone.
@@ -69,5 +73,16 @@ impl<M: Machine> Handle<M> {
     #[must_use]
     pub fn stats(&self) -> DepthStats {
         self.depth.stats()
+    }
+}
+
+/// A caller that waits for its reply; one that leaves says so, and holds no place in anybody's queue.
+struct Waiting<'a, M: Machine>(Option<&'a Addr<Shell<M>>>);
+
+impl<M: Machine> Drop for Waiting<'_, M> {
+    fn drop(&mut self) {
+        if let Some(addr) = self.0 {
+            addr.do_send(Post::Left);
+        }
     }
 }

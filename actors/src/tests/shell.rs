@@ -171,15 +171,13 @@ fn callers_that_leave_give_their_place_in_the_queue_back() {
             tokio::task::yield_now().await;
             asked.abort();
         }
-        // One more ask after each batch is enough to find those that left.
+        // Each of them says so itself.
         let mut left = 0;
         for _ in 0..64 {
             left = actor.ask(Ask::Left).await.unwrap();
         }
-        assert!(
-            left > 400 || actor.stats().asks < 100,
-            "{left} left, {} asks",
-            actor.stats().asks
-        );
+        // Those that left before their turn came are not counted by the machine.
+        assert!(left > 0);
+        assert_eq!(actor.stats().asks, 0);
     });
 }
