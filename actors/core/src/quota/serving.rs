@@ -96,7 +96,9 @@ fn waits(view: &ScopeView, gate: &Gate, place: usize, wanted: &Wanted, now: Now)
         return Waits::ForOthers;
     }
     let next = limit.rule.capacity(cell.span.end_ms);
-    match limit.rule.on_limit == OnLimit::Queue && need <= next {
+    let to_edge_ms = cell.span.end_ms.saturating_sub(now.unix_ms);
+    let is_in_time = to_edge_ms <= wanted.deadline_ms.saturating_sub(now.mono_ms);
+    match limit.rule.on_limit == OnLimit::Queue && need <= next && is_in_time {
         true => Waits::ForItsWindow,
         false => Waits::No,
     }

@@ -94,3 +94,28 @@ fn limits_that_are_gone_do_not_pile_up() {
     let cell = view.limits[0].cell(bench.now.unix_ms).unwrap();
     assert_eq!(cell.used(), 1, "what was let go of is read again");
 }
+
+/// Who cannot be served in time hears so at once, with everything it would have to wait for.
+#[test]
+fn a_window_that_ends_too_late_is_not_waited_for() {
+    let queue = |value| LimitRule {
+        on_limit: crate::limit::OnLimit::Queue,
+        ..LimitRule::of(value)
+    };
+    let mut limits = LimitSet::default();
+    limits.all.insert(MINUTE, Own::Is(queue(1)));
+    let mut bench = Bench::of(quota_record(key(limits)));
+    full(&bench);
+    bench.ask(2, tokens(1), 59_999);
+    assert!(matches!(bench.replies[&2], QuotaReply::Judge));
+    bench.ask(1, tokens(1), 60_000);
+    assert!(!bench.replies.contains_key(&1), "its window ends in time");
+    bench.ask(3, tokens(1), 90_000);
+    bench.now = bench.now.plus(60_000);
+    bench.step(Input::Wake);
+    assert!(matches!(bench.replies[&1], QuotaReply::Granted(_)));
+    assert!(
+        matches!(bench.replies[&3], QuotaReply::Judge),
+        "the next one does not"
+    );
+}
