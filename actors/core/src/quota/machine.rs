@@ -261,10 +261,11 @@ impl Quota {
         }
     }
 
-    /// Saves for those who ask for it, each once; answers when nothing is under way any more.
+    /// Saves for those who ask for it, each once; answers when nothing is under way any more: what was used before is read, or
+    /// one attempt to read it failed.
     fn flush(&mut self, now: Now, turn: &mut Turn<Self>) {
         let is_busy = self.totals.as_ref().is_some_and(Totals::is_busy);
-        if self.flushing.is_empty() || self.saving.is_some() || is_busy {
+        if self.flushing.is_empty() || self.saving.is_some() || self.loading || is_busy {
             return;
         }
         self.save(now, turn);
