@@ -142,7 +142,7 @@ impl Directory {
             config.affinity_ttl,
             tree.clock,
         );
-        Arc::new(Self {
+        let directory = Arc::new(Self {
             tree,
             stores,
             outside,
@@ -155,7 +155,9 @@ impl Directory {
             affinities,
             recorder,
             changing: std::sync::Mutex::new(()),
-        })
+        });
+        directory.prune_quotas();
+        directory
     }
 
     #[must_use]

@@ -54,8 +54,13 @@ impl Directory {
         let mut accounts: Vec<_> = Vec::with_capacity(before.len() + seeds.len());
         for account in before.iter() {
             if gone.contains(&account.id) {
-                let handle = account.handle.clone();
-                self.tree.io.spawn(async move { handle.stop().await });
+                let (handle, quota) = (account.handle.clone(), account.quota.load_full());
+                self.tree.io.spawn(async move {
+                    handle.stop().await;
+                    if let Some(quota) = quota {
+                        super::quotas::retire(&quota).await;
+                    }
+                });
             } else {
                 accounts.push(Arc::clone(account));
             }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use troupe_core::KeyId;
 use troupe_core::gate::Entry;
@@ -18,6 +19,16 @@ use super::Directory;
 use crate::quota::{ActiveQuota, QuotaEffects};
 use crate::shell::{Depth, Gone, Seed, spawn};
 use crate::tree::Room;
+
+/// How often what is stored of windows that are over is dropped.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// What it has charged is in the store, and it has left.
+pub(super) async fn retire(quota: &ActiveQuota) {
+    let _ = quota.handle.ask(QuotaAsk::Flush).await;
+    quota.entry.close();
+    quota.handle.stop().await;
+}
 
 /// The quotas that are wider than one key, and what they were made of.
 #[derive(Debug, Default)]
@@ -96,10 +107,26 @@ impl Directory {
             .cloned()
             .chain(of_accounts)
         {
-            let _ = quota.handle.ask(QuotaAsk::Flush).await;
-            quota.entry.close();
-            quota.handle.stop().await;
+            retire(&quota).await;
         }
+    }
+
+    /// Drops what is stored of windows that are over, now and then, as long as the directory lives.
+    pub(super) fn prune_quotas(self: &Arc<Self>) {
+        let (directory, clock) = (Arc::downgrade(self), self.tree.clock);
+        self.tree.io.spawn(async move {
+            loop {
+                let Some(stores) = directory.upgrade().map(|found| found.stores.clone()) else {
+                    return;
+                };
+                let now_ms = clock.now().unix_ms;
+                if let Err(error) = stores.quotas.prune(now_ms).await {
+                    tracing::warn!(%error, "what limits have charged of past windows could not be dropped");
+                }
+                drop(stores);
+                tokio::time::sleep(PRUNE_EVERY).await;
+            }
+        });
     }
 
     fn put_quota(
