@@ -138,6 +138,7 @@ pub async fn run(
             binding: ask.binding,
             tried: &tried,
             need: ask.need,
+            key: exchange.record.key,
             // An answer that failed does not keep a request from one that would not.
             patience: plan
                 .concurrency_queue

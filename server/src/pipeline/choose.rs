@@ -14,11 +14,13 @@ mod take;
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use troupe_core::AccountId;
 use troupe_core::account::{AuthSet, Unavailable, Want};
 use troupe_core::key::AccountBinding;
+use troupe_core::quota::QuotaAsk;
+use troupe_core::{AccountId, KeyId};
 
 use super::exchange::Lease;
+use super::key;
 use super::limits::Need;
 use crate::error::Problem;
 use crate::plan::Plan;
@@ -29,8 +31,10 @@ use pick::{Left, Why};
 use reasons::nobody;
 pub(super) use take::RENEWAL_WITHIN;
 
-/// Whoever waits looks at least so often.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Whoever waits looks at least so often, at its own key as well.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// What accounts have charged before is read in so long, or they are left out.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// Accounts and credentials that were tried for a request.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +83,8 @@ pub struct Wanted<'a> {
     pub tried: &'a Tried,
     /// What the request needs of the account's own limits.
     pub need: Option<&'a Need>,
+    /// Whose request it is: it waits no longer than its key may be used.
+    pub key: Option<KeyId>,
     /// How long a slot may be waited for.
     pub patience: Duration,
     /// Tokens are waited for until then, however many accounts need a new one.
@@ -114,8 +120,14 @@ async fn later(
     worker: &Worker,
     plan: &Plan,
     wanted: Wanted<'_>,
-    left: Left,
+    mut left: Left,
 ) -> Result<Lease, Problem> {
+    if opened(worker, &wanted).await {
+        left = match pick::first(worker, plan, &wanted) {
+            Ok(lease) => return Ok(lease),
+            Err(left) => left,
+        };
+    }
     let may_wait = !wanted.patience.is_zero();
     let why = match pick::second(worker, plan, &wanted, left, may_wait).await {
         Ok(lease) => return Ok(lease),
@@ -143,6 +155,7 @@ async fn later(
             Err(why) => why,
         };
         waiter.pass_on();
+        usable(worker, wanted.key)?;
         if !is_full(&why) || now >= deadline {
             return Err(nobody(&why, now_ms(worker)));
         }
@@ -151,6 +164,41 @@ async fn later(
         if tokio::time::timeout_at(look_at, next).await.is_ok() {
             waiter.woken();
         }
+    }
+}
+
+/// Waits until accounts know what their limits have charged before; false when all of them do.
+async fn opened(worker: &Worker, wanted: &Wanted<'_>) -> bool {
+    if wanted.need.is_none() {
+        return false;
+    }
+    let (accounts, now_ms) = (worker.gateway.directory.accounts(), now_ms(worker));
+    let cold: Vec<_> = accounts
+        .iter()
+        .filter_map(|account| account.quota.load_full())
+        .filter(|quota| !quota.gate.look().is_open_at(now_ms))
+        .collect();
+    drop(accounts);
+    let is_cold = !cold.is_empty();
+    let read = async {
+        for quota in cold {
+            let _ = quota.handle.ask(QuotaAsk::Flush).await;
+        }
+    };
+    let _ = tokio::time::timeout(READ_WITHIN, read).await;
+    is_cold
+}
+
+/// # Errors
+/// 401: the key was revoked, or has expired, while its request waits.
+fn usable(worker: &Worker, key: Option<KeyId>) -> Result<(), Problem> {
+    let gateway = &worker.gateway;
+    let Some(id) = key else {
+        return Ok(());
+    };
+    match gateway.directory.key_by_id(id) {
+        Some(entry) => key::usable(gateway, &entry.record()),
+        None => Err(Problem::Credential("this gateway key is revoked".into())),
     }
 }
 

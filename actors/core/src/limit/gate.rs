@@ -103,6 +103,16 @@ impl ScopeView {
         self.limits.iter().filter(|limit| limit.applies(model))
     }
 
+    /// Is it known what was used of every limit, in the windows of this moment?
+    #[must_use]
+    pub fn is_open_at(&self, unix_ms: u64) -> bool {
+        self.ready
+            && self
+                .limits
+                .iter()
+                .all(|limit| limit.cell(unix_ms).is_some())
+    }
+
     /// Does any limit count tokens or money?
     #[must_use]
     pub fn is_metered(&self) -> bool {

@@ -25,7 +25,7 @@ pub(super) fn nobody(reasons: &[(&'static str, Unavailable)], now_ms: u64) -> Pr
     let throttled = |why: &Unavailable| match why {
         Unavailable::Throttled { until_ms }
         | Unavailable::Reserved { until_ms }
-        | Unavailable::Limited { until_ms } => Some(*until_ms),
+        | Unavailable::Limited { until_ms } => Some(*until_ms).filter(|at| *at != u64::MAX),
         _ => None,
     };
     let all_throttled = concerned().all(|why| throttled(why).is_some());
@@ -109,6 +109,15 @@ mod tests {
                 retry_after_s: Some(8)
             }
         );
+        // What can never fit is no matter of time.
+        let never = ("api_key", Unavailable::Limited { until_ms: u64::MAX });
+        assert!(matches!(
+            nobody(&[never], 0),
+            Problem::NoAccount {
+                retry_after_s: None,
+                ..
+            }
+        ));
         assert!(matches!(
             nobody(&[], 0),
             Problem::NoAccount {
