@@ -23,6 +23,8 @@ use crate::plan::Plan;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-troupe-upstream-request-id");
+/// The model that the client asked for, where a limit had another one asked.
+const DOWNGRADED_FROM: HeaderName = HeaderName::from_static("x-troupe-downgraded-from");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -152,6 +154,11 @@ fn respond(
     }
     if let Some(id) = &facts.request_id {
         headers.insert(UPSTREAM_REQUEST_ID, id.clone());
+    }
+    if let Some(asked) = &exchange.record.downgraded_from
+        && let Ok(asked) = HeaderValue::from_bytes(asked.as_bytes())
+    {
+        headers.insert(DOWNGRADED_FROM, asked);
     }
     if status.is_success() {
         tell_limits(exchange, headers);
