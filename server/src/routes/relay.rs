@@ -50,7 +50,8 @@ async fn relayed(call: &mut Call<'_>) -> Result<(Answered, bool), Problem> {
     allowed(call).map_err(|refusal| call.size_first(refusal))?;
     let entry = Arc::clone(&call.entry);
     let need = Need::of_relay();
-    key::sit(&mut call.exchange, &entry, &call.plan, Some(&need), false).await?;
+    let counted = Some(&need).filter(|_| call.request.method() != Method::HEAD);
+    key::sit(&mut call.exchange, &entry, &call.plan, counted, false).await?;
     call.exchange.note_use(&entry);
     let bound = match call.own {
         true => None,
@@ -72,7 +73,7 @@ async fn relayed(call: &mut Call<'_>) -> Result<(Answered, bool), Problem> {
         stream: false,
         own: call.own,
         paused: None,
-        need: Some(&need),
+        need: counted,
     };
     let answered = attempt::run(&mut call.exchange, &mut ask, &call.plan).await?;
     let json = matches!(&answered, Answered::Open(opened) if opened.events.is_none() && is_json(opened.answer.facts.content_type.as_ref()));
