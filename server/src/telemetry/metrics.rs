@@ -91,6 +91,11 @@ impl Telemetry {
         counter!("troupe_limit_rejections_total", "limit" => limit).increment(1);
     }
 
+    /// This limit would have refused a request, and only counts.
+    pub fn shadowed(&self, limit: &'static str) {
+        counter!("troupe_limit_shadow_total", "limit" => limit).increment(1);
+    }
+
     /// Prometheus text.
     #[must_use]
     pub fn render(&self) -> String {
@@ -256,6 +261,10 @@ fn describe() {
     describe_counter!(
         "troupe_limit_rejections_total",
         "Requests that a limit refused."
+    );
+    describe_counter!(
+        "troupe_limit_shadow_total",
+        "Requests that a shadow limit would have refused."
     );
     describe_counter!(
         "troupe_config_reloads_total",
