@@ -117,7 +117,7 @@ impl Shown {
                     None => {}
                 }
                 if is_told(limit, model) {
-                    shown.add(scope, place, &view.scope, limit, unix_ms, &mut policy);
+                    shown.add(scope, place, view, unix_ms, &mut policy);
                 }
             }
         }
@@ -129,13 +129,13 @@ impl Shown {
         &mut self,
         scope: usize,
         place: usize,
-        whose: &Scope,
-        limit: &Limit,
+        view: &ScopeView,
         unix_ms: u64,
         policy: &mut Vec<u8>,
     ) {
+        let limit = &view.limits[place];
         let capacity = limit.rule.capacity(unix_ms);
-        let name = policy_name(whose, limit);
+        let name = policy_name(&view.scope, limit);
         if !policy.is_empty() {
             policy.extend_from_slice(b", ");
         }
