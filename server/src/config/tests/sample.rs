@@ -251,4 +251,21 @@ fn the_documented_examples_load_as_one_file() {
     assert_eq!(config.accounts.len(), 5);
     assert_eq!(config.models.prices.len(), 2);
     assert_eq!(config.keys.len(), 1);
+    assert!(!config.limits.policy().defaults.is_empty());
+}
+
+#[test]
+fn each_documented_example_of_limits_loads() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/LIMITS.md");
+    let page = std::fs::read_to_string(path).expect("docs/LIMITS.md");
+    let examples = page.split("```yaml\n").skip(1);
+    let examples: Vec<_> = examples
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(examples.len() > 1);
+    for example in examples {
+        Bench::yaml(&format!("version: 1\n{example}"))
+            .env("NIGHTLY_KEY", "nightly-key-of-twenty")
+            .load();
+    }
 }

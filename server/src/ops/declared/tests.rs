@@ -95,3 +95,27 @@ async fn a_keys_binding_and_models_reach_its_record() {
     assert!(bound.rules.permits("claude-x") && !bound.rules.permits("gpt"));
     assert!(free.rules.is_empty() && free.binding.is_empty());
 }
+
+#[tokio::test]
+async fn limits_of_the_file_are_those_of_the_records() {
+    let bench = Bench::new().await;
+    let text = r#"keys:
+  - name: ci
+    secret: aaaaaaaaaaaaaaaaaaaa
+    limits: { usd_per_month: 12.50, concurrent: null, models: { "claude-opus-*": { requests_per_day: 5 } } }
+accounts:
+  - { name: a, api_key: k, limits: { usd_per_day: 50 } }
+"#;
+    let declared = bench.declared(text);
+    let told = |limits| serde_json::Value::from(crate::ops::limits::info(limits));
+    assert_eq!(
+        told(&declared.keys[0].limits),
+        serde_json::json!({
+            "usd_per_month": 12.5, "concurrent": null, "models": { "claude-opus-*": { "requests_per_day": 5 } }
+        })
+    );
+    assert_eq!(
+        told(&declared.accounts[0].record.limits),
+        serde_json::json!({ "usd_per_day": 50 })
+    );
+}

@@ -1,11 +1,12 @@
 use secrecy::ExposeSecret;
+use serde_json::json;
 use troupe_core::account::{AccountState, Auth, CoolDown, Health, LaneState};
 use troupe_core::event::EventKind;
 
 use super::super::accounts::*;
 use super::super::patch::Patch;
 use super::super::{ErrorCode, Operation, credential};
-use super::{events, new_account, operations};
+use super::{account, events, new_account, operations};
 
 #[tokio::test]
 async fn an_added_account_is_sealed_in_its_row() {
@@ -198,4 +199,33 @@ async fn a_removed_account_is_gone() {
         events(&ops).await[..],
         [_, EventKind::AccountRemoved { .. }]
     ));
+}
+
+#[tokio::test]
+async fn limits_of_an_account_change_one_by_one() {
+    let ops = operations().await;
+    let add = account(json!({
+        "name": "a", "api_key": "good", "limits": { "usd_per_day": 50, "requests_per_minute": { "limit": 5, "on_limit": "shadow" } }
+    }));
+    add.run(&ops).await.unwrap();
+    let update = async |limits: serde_json::Value| {
+        let update: UpdateAccount =
+            serde_json::from_value(json!({ "name": "a", "limits": limits })).unwrap();
+        let info = update.run(&ops).await.map_err(|error| error.message)?;
+        Ok(serde_json::Value::from(info.limits))
+    };
+    let shadow = json!({ "limit": 5, "on_limit": "shadow" });
+    for (change, then) in [
+        (
+            json!({ "usd_per_day": "default", "tokens_per_hour": 7 }),
+            Ok(json!({ "requests_per_minute": shadow, "tokens_per_hour": 7 })),
+        ),
+        (
+            json!({ "concurrent": 4 }),
+            Err("`limits` has `concurrent`, which is a setting of the account itself; write it beside `limits`".to_owned()),
+        ),
+        (serde_json::Value::Null, Ok(json!({}))),
+    ] {
+        assert_eq!(update(change.clone()).await, then, "{change}");
+    }
 }
