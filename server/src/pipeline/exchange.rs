@@ -160,7 +160,18 @@ impl Exchange {
     }
 
     pub fn sit(&mut self, seat: Seat) {
+        for hold in seat.held.iter().flat_map(|held| held.holds()) {
+            self.note_shadows(hold);
+        }
         self.seat = Some(seat);
+    }
+
+    /// Shadow limits only count whom they would have refused.
+    fn note_shadows(&self, hold: &Hold) {
+        for name in hold.shadowed() {
+            let telemetry = &self.worker.gateway.telemetry;
+            telemetry.shadowed(name.as_str());
+        }
     }
 
     /// The session the request belongs to, and the guard that keeps its actor while the request runs.
@@ -175,6 +186,9 @@ impl Exchange {
 
     /// Begins an attempt on an account.
     pub fn lease(&mut self, lease: Lease) {
+        if let Some(hold) = &lease.quota {
+            self.note_shadows(hold);
+        }
         let record = &mut self.record;
         record.attempts = record.attempts.saturating_add(1);
         record.account = Some(lease.account.id);

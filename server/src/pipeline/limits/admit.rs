@@ -156,7 +156,13 @@ impl Claim<'_> {
             match self.ask(&gateway, place, deadline_ms).await? {
                 Ok(QuotaReply::Granted(hold)) => granted = Some((place, hold)),
                 Ok(QuotaReply::Judge | QuotaReply::Flushed) | Err(AskError::Restarted) => {}
-                Ok(QuotaReply::Late) => return Err(refused(verdict, clock.now().unix_ms)),
+                Ok(QuotaReply::Late) => {
+                    // What kept it out when it came may be past.
+                    let unix_ms = clock.now().unix_ms;
+                    let verdict =
+                        judge(&gates, &self.demand, model, unix_ms, 0, self.is_downgraded);
+                    return Err(refused(verdict, unix_ms));
+                }
                 Ok(QuotaReply::Full) | Err(AskError::Overloaded) => {
                     return Err(Problem::QueueFull {
                         key: self.entry.record().prefix.clone(),
