@@ -74,12 +74,15 @@ async fn admit(
     let (entry, plan) = (Arc::clone(&call.entry), Arc::clone(&call.plan));
     let other = key::sit(&mut call.exchange, &entry, &plan, Some(&need), false).await?;
     if let Some(other) = other {
-        body.alias_model(peek, &other)
-            .map_err(|error| Problem::Invalid(error.to_string()))?;
-        let asked: Arc<str> = peek.model.as_str().into();
-        call.exchange.record.downgraded_from = Some(asked);
-        call.exchange.record.model = Some(other.as_str().into());
-        need = need.with_model(other.into());
+        // A limit opens no model that the key may not use: then the limit's own answer stands.
+        if entry.record().rules.permits(&other) {
+            body.alias_model(peek, &other)
+                .map_err(|error| Problem::Invalid(error.to_string()))?;
+            let asked: Arc<str> = peek.model.as_str().into();
+            call.exchange.record.downgraded_from = Some(asked);
+            call.exchange.record.model = Some(other.as_str().into());
+            need = need.with_model(other.into());
+        }
         // Rare, and large.
         let again = key::sit(&mut call.exchange, &entry, &plan, Some(&need), true);
         Box::pin(again).await?;
