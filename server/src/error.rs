@@ -63,11 +63,6 @@ pub enum Problem {
     Method {
         allow: &'static str,
     },
-    /// No slot of the key came free in time.
-    Concurrent {
-        limit: u32,
-        key: String,
-    },
     QueueFull {
         key: String,
     },
@@ -110,10 +105,9 @@ impl Problem {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Concurrent { .. }
-            | Self::QueueFull { .. }
-            | Self::Behind { .. }
-            | Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::QueueFull { .. } | Self::Behind { .. } | Self::Throttled { .. } => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::NoAccount { .. } | Self::Overloaded(_) | Self::Store(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -133,10 +127,9 @@ impl Problem {
             Self::Forbidden(_) | Self::Address { .. } => "permission_error",
             Self::BodyTooLarge { .. } => "request_too_large",
             Self::NotFound(_) => "not_found_error",
-            Self::Concurrent { .. }
-            | Self::QueueFull { .. }
-            | Self::Behind { .. }
-            | Self::Throttled { .. } => "rate_limit_error",
+            Self::QueueFull { .. } | Self::Behind { .. } | Self::Throttled { .. } => {
+                "rate_limit_error"
+            }
             Self::NoAccount { .. }
             | Self::Overloaded(_)
             | Self::Store(_)
@@ -162,10 +155,6 @@ impl Problem {
             )
             .into(),
             Self::Method { allow } => format!("this path takes {allow}").into(),
-            Self::Concurrent { limit, key } => format!(
-                "Rate limit exceeded: {limit} concurrent requests for key {key}; retry in 1 s"
-            )
-            .into(),
             Self::QueueFull { key } => format!(
                 "Rate limit exceeded: too many requests of key {key} are waiting; retry in 1 s"
             )
@@ -206,9 +195,7 @@ impl Problem {
     #[must_use]
     pub fn limit(&self) -> Option<&'static str> {
         match self {
-            Self::Concurrent { .. } | Self::QueueFull { .. } | Self::Behind { .. } => {
-                Some(LimitName::Concurrent.as_str())
-            }
+            Self::QueueFull { .. } | Self::Behind { .. } => Some(LimitName::Concurrent.as_str()),
             Self::Limit(refusal) => Some(refusal.limit().as_str()),
             _ => None,
         }
@@ -217,11 +204,9 @@ impl Problem {
     fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::Limit(refusal) => refusal.retry_after_s(),
-            Self::Concurrent { .. }
-            | Self::QueueFull { .. }
-            | Self::Behind { .. }
-            | Self::Overloaded(_)
-            | Self::Store(_) => Some(1),
+            Self::QueueFull { .. } | Self::Behind { .. } | Self::Overloaded(_) | Self::Store(_) => {
+                Some(1)
+            }
             Self::Throttled { for_ms } => Some(seconds(*for_ms)),
             Self::NoAccount { retry_after_s, .. } => *retry_after_s,
             _ => None,
@@ -272,9 +257,6 @@ impl Problem {
         };
         let id = id.to_string();
         let limits = match self {
-            Self::Concurrent { limit, .. } => {
-                Some(json!({"concurrent": {"limit": limit, "remaining": 0}}))
-            }
             Self::Limit(refusal) => Some(refusal.balances().to_json()),
             _ => None,
         };

@@ -2,11 +2,6 @@
 
 use super::*;
 
-const ROADMAP: Manner<'_> = Manner {
-    shape: ErrorShape::Roadmap,
-    spend_message: None,
-};
-
 fn id() -> RequestId {
     RequestId(uuid::Uuid::from_u128(1))
 }
@@ -67,16 +62,6 @@ fn the_table_of_the_contract() {
             405,
             "invalid_request_error",
             None,
-            false,
-        ),
-        (
-            Problem::Concurrent {
-                limit: 1,
-                key: "k".into(),
-            },
-            429,
-            "rate_limit_error",
-            Some("1"),
             false,
         ),
         (
@@ -150,25 +135,4 @@ fn clients_are_not_told_where_the_store_is() {
     let problem = Problem::Store("cannot connect to db.internal".into());
     assert!(!problem.message().contains("db.internal"));
     assert!(problem.detail().contains("db.internal"));
-}
-
-#[test]
-fn the_roadmap_shape_keeps_the_rest() {
-    let problem = Problem::Concurrent {
-        limit: 3,
-        key: "troupe-abcdefgh".into(),
-    };
-    let body: serde_json::Value = serde_json::from_slice(&problem.body(id(), ROADMAP)).unwrap();
-    assert_eq!(body["error"], "Rate limit exceeded");
-    assert_eq!(
-        (
-            body["retry_after"].as_u64(),
-            body["limits"]["concurrent"]["limit"].as_u64()
-        ),
-        (Some(1), Some(3))
-    );
-    let plain: serde_json::Value =
-        serde_json::from_slice(&problem.body(id(), Manner::default())).unwrap();
-    assert_eq!(plain["error"]["type"], "rate_limit_error");
-    assert_eq!(plain["limits"]["concurrent"]["remaining"], 0);
 }
