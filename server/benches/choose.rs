@@ -145,6 +145,8 @@ async fn measure(
         bound: None,
         binding: &binding,
         tried: &tried,
+        need: None,
+        key: None,
         patience: Duration::ZERO,
         until: tokio::time::Instant::now() + plan.max_elapsed,
     };
