@@ -2,6 +2,9 @@
 //!
 //! Invariant: settled once, on [`Exchange::finish`] or on drop (the client went away); what was taken is given back then.
 
+mod counting;
+mod timing;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,26 +19,28 @@ use troupe_core::RequestId;
 use troupe_core::account::{AccountTell, AccountView, AttemptFacts, Auth, Report, Verdict, Window};
 use troupe_core::gate::{EntryGuard, SlotGuard};
 use troupe_core::key::{KeyRecord, KeyTotals};
-use troupe_core::limit::{Amounts, Hold, Overrun};
+use troupe_core::limit::Hold;
 use troupe_core::quota::Settlement;
 use troupe_core::record::{Outcome, RequestRecord, Route};
 use troupe_core::routing::Choice;
 use troupe_upstream::breaker::{Outcome as HostOutcome, Permit};
-use troupe_wire::usage::UsageScanner;
 
 use super::limits::Held;
 use super::observe;
 use crate::gateway::KeyWrite;
 use crate::load::RequestPermit;
 use crate::worker::{AccountRoute, Worker};
+use timing::milliseconds;
 
 /// A place at a key's gate.
 #[derive(Debug)]
 pub struct Seat {
     pub key: Arc<ActiveQuota>,
     pub hold: EntryGuard,
-    /// Absent for what is not counted (count_tokens, models).
-    pub held: Option<Held>,
+    /// False for what is not (count_tokens, models).
+    pub is_counted: bool,
+    /// Absent where nothing limits it.
+    pub held: Option<Box<Held>>,
 }
 
 /// A place at an account's gate, and the credential that is used there.
@@ -103,6 +108,8 @@ pub struct Exchange {
     /// See [`troupe_core::account::Want::betas`].
     betas: u64,
     session: Option<(Arc<ActiveSession>, Option<EntryGuard>)>,
+    /// Output tokens at which limits look at a stream again.
+    next_look: u64,
     /// The account was already told how its attempt ended.
     settled: bool,
     _permit: Option<RequestPermit>,
@@ -130,6 +137,7 @@ impl Exchange {
             windows: Vec::new(),
             betas: 0,
             session: None,
+            next_look: 0,
             settled: false,
             _permit: permit,
         }
@@ -376,48 +384,10 @@ impl Exchange {
         }
     }
 
-    /// A stream has used so much so far; told of every chunk, looked at now and then.
-    ///
-    /// # Errors
-    /// A strict limit has too little left for what was used: the stream must end.
-    pub fn checkpoint(&mut self, scanner: &UsageScanner) -> Result<(), Overrun> {
-        let held = self.seat.as_mut().and_then(|seat| seat.held.as_mut());
-        let Some(held) = held.filter(|held| held.is_due(scanner.estimated_output_tokens())) else {
-            return Ok(());
-        };
-        let Some((usage, tier)) = observe::so_far(scanner) else {
-            return Ok(());
-        };
-        let of_account = self.lease.as_mut().and_then(|lease| lease.quota.as_mut());
-        let now_ms = self.worker.gateway.directory.clock().now().unix_ms;
-        held.checkpoint(&usage, tier, of_account, now_ms)
-    }
-
-    /// Has any upstream answered, with whatever status?
-    fn was_answered(&self) -> bool {
-        let record = &self.record;
-        record.upstream_status.is_some()
-            || record.failed.iter().any(|failed| failed.status.is_some())
-    }
-
-    /// What was used is counted; where the gateway failed before an upstream answered, nothing was.
-    fn settle(&self, held: Held) {
-        let own_fault = matches!(self.record.outcome, Outcome::Refused | Outcome::Failed);
-        if own_fault && !self.was_answered() {
-            return held.give_back();
-        }
-        let now_ms = self.worker.gateway.directory.clock().now().unix_ms;
-        held.settle(&self.amounts(), now_ms);
-    }
-
-    fn amounts(&self) -> Amounts {
-        Amounts::used(&self.record.usage, self.record.cost_micro_usd)
-    }
-
     /// What the request holds of limits, while it is counted.
     #[must_use]
     pub fn held(&self) -> Option<&Held> {
-        self.seat.as_ref()?.held.as_ref()
+        self.seat.as_ref()?.held.as_deref()
     }
 
     /// Settles the request with what is in its row.
@@ -435,13 +405,19 @@ impl Exchange {
         self.record.duration_us = self.timeline.elapsed_us();
         let head_us = self.timeline.head_us.unwrap_or(self.record.duration_us);
         self.record.gateway_us = head_us.saturating_sub(self.timeline.upstream_us);
-        if let Some(Seat { key, hold, held }) = self.seat.take() {
-            let counted = held.is_some();
+        if let Some(seat) = self.seat.take() {
+            let Seat {
+                key,
+                hold,
+                is_counted,
+                held,
+            } = seat;
+            self.record.charged_micro_usd = counting::charged(&key, self.record.cost_micro_usd);
             if let Some(held) = held {
                 self.settle(held);
             }
             let used = KeyTotals {
-                requests: u64::from(counted),
+                requests: u64::from(is_counted),
                 usage: self.record.usage,
                 last_used_ms: self.record.at_ms,
             };
@@ -468,38 +444,6 @@ impl Drop for Exchange {
                 self.record.status = 499;
             }
             self.finish(Outcome::Cancelled);
-        }
-    }
-}
-
-/// Microseconds as milliseconds with three decimals.
-fn milliseconds(text: &mut Vec<u8>, us: u64) {
-    let mut digits = itoa::Buffer::new();
-    text.extend_from_slice(digits.format(us / 1_000).as_bytes());
-    let fraction = us % 1_000;
-    text.extend_from_slice(&[
-        b'.',
-        b'0' + (fraction / 100) as u8,
-        b'0' + (fraction / 10 % 10) as u8,
-        b'0' + (fraction % 10) as u8,
-    ]);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::milliseconds;
-
-    #[test]
-    fn microseconds_are_written_as_milliseconds() {
-        for (us, text) in [
-            (0, "0.000"),
-            (7, "0.007"),
-            (1_234, "1.234"),
-            (60_000_050, "60000.050"),
-        ] {
-            let mut out = Vec::new();
-            milliseconds(&mut out, us);
-            assert_eq!(String::from_utf8(out).unwrap(), text);
         }
     }
 }

@@ -170,6 +170,7 @@ pub async fn sit(
             exchange.sit(Seat {
                 key,
                 hold,
+                is_counted: false,
                 held: None,
             });
             return Ok(None);
@@ -179,7 +180,8 @@ pub async fn sit(
                 exchange.sit(Seat {
                     key,
                     hold,
-                    held: Some(held),
+                    is_counted: true,
+                    held,
                 });
                 return Ok(None);
             }

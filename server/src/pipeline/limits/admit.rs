@@ -46,7 +46,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// What becomes of a request.
 #[derive(Debug)]
 pub enum Admission {
-    Admitted(Held),
+    /// With what it holds, where anything limits it.
+    Admitted(Option<Box<Held>>),
     /// It is to be asked of this model, and the limit that is at its end says so.
     Downgrade(String),
     /// The key's actor has left: to be looked up again.
@@ -63,7 +64,6 @@ struct Claim<'a> {
     plan: &'a Plan,
     need: &'a Need,
     demand: Demand,
-    is_metered: bool,
     is_downgraded: bool,
 }
 
@@ -86,9 +86,13 @@ pub async fn admit(
         quotas.push(Arc::clone(own));
     }
     if quotas.is_empty() {
-        return Ok(Admission::Admitted(Held::default()));
+        return Ok(Admission::Admitted(None));
     }
-    let is_metered = quotas.iter().any(|quota| quota.gate.look().is_metered());
+    // Of a scope that has not read its limits yet everything may count.
+    let is_metered = quotas.iter().any(|quota| {
+        let view = quota.gate.look();
+        !view.ready || view.is_metered()
+    });
     let claim = Claim {
         quotas,
         own,
@@ -96,7 +100,6 @@ pub async fn admit(
         plan,
         need,
         demand: need.demand(&plan.prices, is_metered),
-        is_metered,
         is_downgraded,
     };
     match claim.take(None, directory.clock().now().unix_ms) {
@@ -108,8 +111,7 @@ pub async fn admit(
 
 impl Claim<'_> {
     fn admitted(&self, holds: Holds) -> Admission {
-        let meter = self.is_metered.then(|| self.need.meter(&self.plan.prices));
-        Admission::Admitted(Held::new(holds, meter))
+        Admission::Admitted(Some(Box::new(Held::new(holds))))
     }
 
     async fn wait(self, exchange: &Exchange) -> Result<Admission, Problem> {

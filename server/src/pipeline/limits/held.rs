@@ -4,7 +4,6 @@
 
 use smallvec::SmallVec;
 use troupe_core::limit::{Amounts, Hold, Overrun};
-use troupe_core::price::{Meter, Tier};
 use troupe_core::record::TokenUsage;
 
 /// Output tokens that a stream may have sent and nobody has counted yet, if the process dies: counted in advance.
@@ -14,20 +13,12 @@ const AHEAD_TOKENS: u64 = 64;
 #[derive(Debug, Default)]
 pub struct Held {
     holds: SmallVec<[Hold; 3]>,
-    /// For those that count tokens or money.
-    meter: Option<Meter>,
-    /// Output at which it is time to look again.
-    next_output: u64,
 }
 
 impl Held {
     #[must_use]
-    pub fn new(holds: SmallVec<[Hold; 3]>, meter: Option<Meter>) -> Self {
-        Self {
-            holds,
-            meter,
-            next_output: 0,
-        }
+    pub fn new(holds: SmallVec<[Hold; 3]>) -> Self {
+        Self { holds }
     }
 
     /// What is held of each scope; of those without limits nothing.
@@ -36,45 +27,8 @@ impl Held {
         &self.holds
     }
 
-    /// Has a stream that has used so much to be looked at? Most of its chunks need not be.
-    #[must_use]
-    pub fn is_due(&self, output_tokens: u64) -> bool {
-        self.meter.is_some() && output_tokens >= self.next_output
-    }
-
-    /// Another model answers than was asked for.
-    pub fn set_meter(&mut self, meter: Meter) {
-        if let Some(mine) = &mut self.meter {
-            *mine = meter;
-        }
-    }
-
-    /// The request has used so much so far.
-    ///
-    /// # Errors
-    /// A strict limit has too little left for what was used: the stream must end.
-    pub fn checkpoint(
-        &mut self,
-        usage: &TokenUsage,
-        tier: Tier,
-        also: Option<&mut Hold>,
-        unix_ms: u64,
-    ) -> Result<(), Overrun> {
-        let Some(meter) = self.meter else {
-            return Ok(());
-        };
-        self.next_output = usage.output.saturating_add(AHEAD_TOKENS / 2);
-        let amounts = |usage: &TokenUsage| Amounts::used(usage, meter.cost(usage, tier));
-        let ahead = TokenUsage {
-            output: usage.output.saturating_add(AHEAD_TOKENS),
-            ..*usage
-        };
-        let (facts, ahead) = (amounts(usage), amounts(&ahead));
-        let mut result = Ok(());
-        for hold in self.holds.iter_mut().chain(also) {
-            result = result.and(hold.checkpoint(&facts, &ahead, unix_ms));
-        }
-        result
+    pub fn holds_mut(&mut self) -> &mut [Hold] {
+        &mut self.holds
     }
 
     /// The request has ended and used `facts`.
@@ -90,4 +44,33 @@ impl Held {
             hold.give_back();
         }
     }
+}
+
+/// The output at which a stream that has sent so much is to be looked at again; most of its chunks need not be.
+#[must_use]
+pub fn next_look(output_tokens: u64) -> u64 {
+    output_tokens.saturating_add(AHEAD_TOKENS / 2)
+}
+
+/// A request has used so much so far, which costs what `cost` says (micro-USD).
+///
+/// # Errors
+/// A strict limit has too little left for what was used: the stream must end.
+pub fn checkpoint(
+    holds: &mut [&mut Hold],
+    usage: &TokenUsage,
+    cost: impl Fn(&TokenUsage) -> u64,
+    unix_ms: u64,
+) -> Result<(), Overrun> {
+    let amounts = |usage: &TokenUsage| Amounts::used(usage, cost(usage));
+    let ahead = TokenUsage {
+        output: usage.output.saturating_add(AHEAD_TOKENS),
+        ..*usage
+    };
+    let (facts, ahead) = (amounts(usage), amounts(&ahead));
+    let mut result = Ok(());
+    for hold in holds {
+        result = result.and(hold.checkpoint(&facts, &ahead, unix_ms));
+    }
+    result
 }

@@ -18,7 +18,7 @@ pub struct Need {
     pub model: Arc<str>,
     message: Option<Message>,
     /// In a box: it is large, and most requests have no need of it.
-    metered: OnceCell<Box<Metered>>,
+    metered: OnceCell<Box<Demand>>,
 }
 
 /// A Messages request, of which more can be known.
@@ -26,13 +26,6 @@ pub struct Need {
 struct Message {
     body: Bytes,
     max_tokens: Option<u64>,
-    marks_cache: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Metered {
-    demand: Demand,
-    meter: Meter,
 }
 
 /// A request, and nothing that is counted in it.
@@ -58,7 +51,6 @@ impl Need {
             message: Some(Message {
                 body: body.clone(),
                 max_tokens: peek.max_tokens,
-                marks_cache: peek.cache.is_some(),
             }),
             metered: OnceCell::new(),
         }
@@ -88,27 +80,14 @@ impl Need {
     #[must_use]
     pub fn demand(&self, prices: &PriceTable, is_metered: bool) -> Demand {
         if is_metered {
-            self.metered(prices).demand
+            **self.metered.get_or_init(|| {
+                let message = self.message.as_ref();
+                let meter = prices.meter(&self.model);
+                Box::new(message.map_or(ONE, |message| message.demand(&meter)))
+            })
         } else {
             ONE
         }
-    }
-
-    /// Counts what the request costs while it runs.
-    #[must_use]
-    pub fn meter(&self, prices: &PriceTable) -> Meter {
-        self.metered(prices).meter
-    }
-
-    fn metered(&self, prices: &PriceTable) -> &Metered {
-        self.metered.get_or_init(|| {
-            let meter = prices.meter(&self.model);
-            let demand = self
-                .message
-                .as_ref()
-                .map_or(ONE, |message| message.demand(&meter));
-            Box::new(Metered { demand, meter })
-        })
     }
 }
 
@@ -120,7 +99,8 @@ impl Message {
             requests: 1,
             input_tokens,
             output_tokens,
-            micro_usd: meter.bound(input_tokens, output_tokens, self.marks_cache),
+            // An upstream may write its cache unasked: the dearest class, whatever the body marks.
+            micro_usd: meter.bound(input_tokens, output_tokens, true),
         };
         Demand {
             bound: amounts(output_tokens),

@@ -119,6 +119,11 @@ impl State {
         pieces.into_iter().for_each(|piece| self.keep(piece));
         if ended {
             self.upstream_ended();
+        } else if let Kind::Events { usage, .. } = &self.kind
+            && let Err(overrun) = self.exchange.checkpoint(usage)
+        {
+            // The upstream may say nothing more for long, and what it has said is used.
+            self.overrun(overrun);
         }
     }
 
