@@ -269,3 +269,38 @@ fn a_look_leaves_nothing_behind() {
     place.run("key show nobody").error(1);
     assert!(!place.data().exists());
 }
+
+/// Every form that is typed, where the gateway runs and where it does not; the preset of the file among them.
+#[test]
+fn limits_are_written_changed_and_shown() {
+    let place = Place::with("limits: { new_keys: { requests_per_day: 9 } }\n");
+    let limits =
+        |name: &str| place.run(&format!("key show {name} --json")).json()["limits"].clone();
+    for name in ["running", "stopped"] {
+        let gateway = (name == "running").then(|| place.serve());
+        place.run(&format!("key create {name}")).ok();
+        assert_eq!(limits(name), json!({"requests_per_day": 9}));
+        place
+            .run(&format!(
+                "key update {name} --limit usd_per_month=12.5 --limit tokens_per_hour=5_000,cap=soft,grant=50@2999-12-24 \
+                 --limit usd_per_day=5,on_limit=downgrade,model=claude-haiku-4-5 --limit claude-opus-*:usd_per_day=2 \
+                 --limit concurrent=none"
+            ))
+            .ok();
+        let told = place.run(&format!("key show {name}")).ok();
+        let typed = "concurrent=none requests_per_day=9 tokens_per_hour=5000,cap=soft,grant=50@2999-12-24 \
+                     usd_per_day=5,on_limit=downgrade,model=claude-haiku-4-5 usd_per_month=12.50 claude-opus-*:usd_per_day=2";
+        assert!(told.contains(typed), "{told}");
+        place
+            .run(&format!(
+                "key update {name} --limit tokens_per_hour=default --limit usd_per_day=default --limit usd_per_month=default \
+                 --limit requests_per_day=default --limit claude-opus-*:usd_per_day=default"
+            ))
+            .ok();
+        assert_eq!(limits(name), json!({"concurrent": null}));
+        let line = format!("key update {name} --limit usd_per_our=5");
+        let told = place.run(&line).error(2);
+        assert!(told.contains("did you mean `usd_per_hour`?"), "{told}");
+        drop(gateway);
+    }
+}
