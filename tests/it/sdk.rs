@@ -3,13 +3,15 @@
 //! The scripts are `tests/sdk/`; they are given `TROUPE_URL`, `MOCK_URL` and the keys ([`KEYS`]), and make the scripted
 //! upstream answer what each test needs.
 
+mod agent;
+
 use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
 
 use crate::process::{self, Process};
 
 /// The variable that a script finds a key in, and what the configuration says of the key. A second key shares the
 /// account, so that rules about other keys' resources apply; one has a web session alone; the others have limits.
-const KEYS: [(&str, &str); 7] = [
+const KEYS: [(&str, &str); 8] = [
     ("TROUPE_KEY", "endpoints: all, accounts: [scripted]"),
     ("TROUPE_OTHER_KEY", "accounts: [scripted]"),
     ("TROUPE_WEB_KEY", "accounts: [session]"),
@@ -20,6 +22,11 @@ const KEYS: [(&str, &str); 7] = [
     (
         "TROUPE_SPEND_KEY",
         "accounts: [scripted], limits: { usd_per_month: 0.01 }",
+    ),
+    // What an agent asks for may need more than a dollar.
+    (
+        "TROUPE_AGENT_KEY",
+        "accounts: [scripted], limits: { usd_per_month: 5 }",
     ),
     (
         "TROUPE_SMALL_KEY",
