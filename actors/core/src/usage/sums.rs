@@ -85,7 +85,9 @@ impl UsageSums {
 
     pub fn merge(&mut self, other: &Self) {
         if self.charged_micro_usd.is_some() || other.charged_micro_usd.is_some() {
-            let sum = self.charged_micro_usd().saturating_add(other.charged_micro_usd());
+            let sum = self
+                .charged_micro_usd()
+                .saturating_add(other.charged_micro_usd());
             self.charged_micro_usd = Some(sum);
         }
         let Self {
