@@ -82,11 +82,11 @@ impl Directory {
         }
     }
 
-    /// The quotas of other scopes that a key's requests have to keep, the widest first; none without limits.
+    /// The quotas of other scopes that a key's requests have to keep, the gateway last; none without limits.
     pub fn wide_quotas(&self, key: &KeyRecord, mut each: impl FnMut(&Arc<ActiveQuota>)) {
         let wide = self.wide.load();
         let group = key.group.as_ref().and_then(|group| wide.groups.get(group));
-        for quota in wide.gateway.iter().chain(group) {
+        for quota in group.into_iter().chain(wide.gateway.iter()) {
             if !quota.gate.is_open() {
                 each(quota);
             }

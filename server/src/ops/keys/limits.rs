@@ -120,7 +120,10 @@ async fn gates_of_running(
     // Answered when what was charged before is read.
     let _ = quota.handle.ask(QuotaAsk::Flush).await;
     let mut gates = Vec::new();
-    directory.wide_quotas(&entry.record(), |wide| gates.push(Arc::clone(&wide.gate)));
+    directory.wide_quotas(&entry.record(), |wide| {
+        // People read from the widest on.
+        gates.insert(0, Arc::clone(&wide.gate));
+    });
     gates.push(Arc::clone(&quota.gate));
     Ok(Some(gates))
 }

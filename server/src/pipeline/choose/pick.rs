@@ -122,7 +122,6 @@ pub(super) async fn second(
     mut left: Left,
     may_wait: bool,
 ) -> Result<Lease, Why> {
-    let now = now_ms(worker);
     let full = left.full.filter(|_| may_wait);
     if full.is_some() {
         left.late
@@ -130,9 +129,8 @@ pub(super) async fn second(
     }
     for (candidate, fit) in ranked(plan, &left.late, left.turn) {
         let account = &left.accounts[candidate.index];
-        let want = wanted.of(account.id, plan, now);
         let choice = choice(plan, wanted, left.considered, left.place);
-        if let Some(lease) = renewed(worker, plan, wanted, account, &fit, &want, choice).await {
+        if let Some(lease) = renewed(worker, plan, wanted, account, &fit, choice).await {
             return Ok(lease);
         }
         left.place += 1;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use troupe_actors::account::ActiveAccount;
 use troupe_core::account::{
-    AccountAsk, AccountReply, AccountView, Auth, Fit, LeaseAccount, Unavailable, Want,
+    AccountAsk, AccountReply, AccountView, Auth, Fit, LeaseAccount, Unavailable,
 };
 use troupe_core::gate::SlotGuard;
 use troupe_core::limit::{Blocked, Demand, Gate, Hold, Verdict, judge};
@@ -160,7 +160,6 @@ pub(super) async fn renewed(
     wanted: &Wanted<'_>,
     account: &Arc<ActiveAccount>,
     fit: &Fit,
-    want: &Want<'_>,
     choice: Choice,
 ) -> Option<Lease> {
     if !fit.stale {
@@ -173,9 +172,10 @@ pub(super) async fn renewed(
             Taken::Later | Taken::No => None,
         };
     }
+    let want = wanted.of(account.id, plan, now_ms(worker));
     let asked = account
         .handle
-        .ask(AccountAsk::Lease(LeaseAccount::of(want)));
+        .ask(AccountAsk::Lease(LeaseAccount::of(&want)));
     let until = wanted.until.min(Instant::now() + RENEWAL_WITHIN);
     let answered = tokio::time::timeout_at(until, asked).await;
     let Ok(Ok(AccountReply::Leased { auth, slot, trial })) = answered else {

@@ -56,7 +56,7 @@ pub enum Admission {
 
 /// What a request asks for.
 struct Claim<'a> {
-    /// The widest scope first.
+    /// The key's own first, the gateway last.
     quotas: Quotas,
     /// The key's own.
     own: &'a Arc<ActiveQuota>,
@@ -81,10 +81,11 @@ pub async fn admit(
 ) -> Result<Admission, Problem> {
     let directory = &exchange.worker.gateway.directory;
     let mut quotas = Quotas::new();
-    directory.wide_quotas(&entry.record(), |wide| quotas.push(Arc::clone(wide)));
+    // The key's own first: one that it refuses never touches what is shared with others.
     if !own.gate.is_open() {
         quotas.push(Arc::clone(own));
     }
+    directory.wide_quotas(&entry.record(), |wide| quotas.push(Arc::clone(wide)));
     if quotas.is_empty() {
         return Ok(Admission::Admitted(None));
     }
