@@ -174,7 +174,8 @@ fn a_report_is_exactly_what_was_used() {
 
 fn by_each(place: &Place, cost: u64) {
     let of_other = 5 + 2;
-    let table: [(&str, &[(Option<&str>, u64, u64)]); 6] = [
+    type Rows<'a> = &'a [(Option<&'a str>, u64, u64)];
+    let table: [(&str, Rows<'_>); 6] = [
         (
             "key",
             &[

@@ -133,7 +133,8 @@ pub(super) async fn states_are_kept_and_go_with_the_account(stores: &Stores) {
         .remove(a.id, account_event(&a))
         .await
         .unwrap();
-    assert_eq!(stores.accounts.states().await.unwrap(), [declared.clone()]);
+    let states = stores.accounts.states().await.unwrap();
+    assert_eq!(states, std::slice::from_ref(&declared));
     // What a declared account left has no row and is removed all the same.
     let remove = || stores.accounts.remove(declared.id, account_event(&a));
     remove().await.unwrap();
