@@ -78,8 +78,11 @@ fn the_last_requests_are_listed() {
         .key("no-such-key-0123456789abc")
         .send(place.address);
     let refused = refused.header("request-id").expect("an id").to_owned();
+    let list = |more: &str| place.run(&format!("request tail --json {more}")).json();
+    // A worker tells its rows in batches.
+    let told = || ids(&list("")).len() == 3;
+    assert!(until(ENDS_WITHIN, told), "{}", list(""));
     let check = || {
-        let list = |more: &str| place.run(&format!("request tail --json {more}")).json();
         assert_eq!(ids(&list("")), [&*good, &bad, &refused]);
         assert_eq!(ids(&list("-n 2")).len(), 2);
         assert_eq!(ids(&list("--key other")), [&*bad]);
