@@ -178,6 +178,9 @@ fn callers_that_leave_give_their_place_in_the_queue_back() {
         }
         // Those that left before their turn came are not counted by the machine.
         assert!(left > 0);
-        assert_eq!(actor.stats().asks, 0);
+        // The last one's place is given back just after its answer.
+        while actor.stats().asks > 0 {
+            tokio::task::yield_now().await;
+        }
     });
 }
