@@ -5,6 +5,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod account;
+pub mod audit;
+pub mod bodies;
 pub mod cidr;
 pub mod event;
 pub mod gate;

@@ -1,7 +1,8 @@
-//! Questions to the request log: which rows, and where to read on.
+//! Questions to the request log: which rows, and where to read on. [`LogQuery`] follows the log as it is written,
+//! [`LogSearch`] goes back from the newest row.
 //!
 //! Invariant: a page is bounded by its query's `limit` and by what the store looks at; whoever reads on from a page's
-//! position misses no row that matches, and sees none twice.
+//! position or cursor misses no row that matches, and sees none twice.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::KeyId;
-use crate::record::{RequestRecord, Route};
+use crate::record::{Outcome, RequestRecord, Route};
 
 /// Statuses: one, or a class of a hundred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,6 +86,21 @@ pub struct LogFilter {
     pub status: Option<StatusFilter>,
     /// No probes and pages: what is none of the API's, came without a key, and went well.
     pub api_only: bool,
+    pub owner: Option<Arc<str>>,
+    pub group: Option<Arc<str>>,
+    pub model: Option<Arc<str>>,
+    pub route: Option<Route>,
+    pub outcome: Option<Outcome>,
+    pub session: Option<u64>,
+    pub stream: Option<bool>,
+    /// Took at least so long (µs).
+    pub min_duration_us: Option<u64>,
+    /// Cost at least so much (micro-USD).
+    pub min_cost_micro_usd: Option<u64>,
+    /// Its error contains this text.
+    pub error: Option<Arc<str>>,
+    /// The upstream's own id of the request.
+    pub upstream_request_id: Option<Arc<str>>,
 }
 
 impl LogFilter {
@@ -100,7 +116,59 @@ impl LogFilter {
             && (self.keys.is_empty() || of_key())
             && self.account.as_ref().is_none_or(on_account)
             && self.status.is_none_or(|status| status.matches(row.status))
+            && self.matches_more(row)
     }
+
+    fn matches_more(&self, row: &RequestRecord) -> bool {
+        fn is<T: PartialEq>(wanted: Option<&T>, found: Option<&T>) -> bool {
+            wanted.is_none() || wanted == found
+        }
+        let error = |text: &Arc<str>| row.error.as_ref().is_some_and(|e| e.contains(&**text));
+        let upstream_id = |id: &Arc<str>| row.upstream_request_id.as_deref() == Some(&**id);
+        is(self.owner.as_ref(), row.owner.as_ref())
+            && is(self.group.as_ref(), row.group.as_ref())
+            && is(self.model.as_ref(), row.model.as_ref())
+            && is(self.route.as_ref(), Some(&row.route))
+            && is(self.outcome.as_ref(), Some(&row.outcome))
+            && is(self.session.as_ref(), row.session.as_ref())
+            && is(self.stream.as_ref(), Some(&row.stream))
+            && self.min_duration_us.is_none_or(|us| row.duration_us >= us)
+            && self
+                .min_cost_micro_usd
+                .is_none_or(|c| row.cost_micro_usd >= c)
+            && self.error.as_ref().is_none_or(error)
+            && self.upstream_request_id.as_ref().is_none_or(upstream_id)
+    }
+}
+
+/// Where a search reads on. Only the store that gave it understands it; for others it is opaque.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LogCursor(pub String);
+
+/// What to look for, from the newest row back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogSearch {
+    pub filter: LogFilter,
+    /// Requests that began in this time (ms since the Unix epoch), the end excluded; `None` is open.
+    pub from_ms: Option<u64>,
+    pub to_ms: Option<u64>,
+    /// Rows at most.
+    pub limit: usize,
+    /// `None`: from the newest.
+    pub after: Option<LogCursor>,
+}
+
+/// Rows that match, the newest first: by when they began where the store keeps that order, else by when they ended, to a
+/// few minutes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogFound {
+    pub rows: Vec<RequestRecord>,
+    /// Where older rows are. Without one there are none. A page may have fewer rows than were asked for and still have a
+    /// cursor: the store has looked at as much as it looks at for one search.
+    pub next: Option<LogCursor>,
+    /// Rows that could not be understood.
+    pub unreadable: u64,
 }
 
 /// How far a reader has read: of the newest parts of the log, how much. Only the store that gave it understands it.
@@ -177,7 +245,7 @@ mod tests {
             keys: keys.to_vec(),
             account: account.map(Into::into),
             status: status.map(|text| text.parse().unwrap()),
-            api_only: false,
+            ..LogFilter::default()
         };
         let other = KeyId::declared("other");
         for (wanted, matches) in [

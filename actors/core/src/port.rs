@@ -13,6 +13,8 @@ use secrecy::SecretString;
 use crate::account::{
     AccountRecord, AccountState, AccountView, Auth, Probe, ProbeKind, Renewal, Renewed, TokenRow,
 };
+use crate::audit::{AuditAnchor, AuditRow, AuditSearch};
+use crate::bodies::StoredBodies;
 use crate::event::DomainEvent;
 use crate::id::{AccountId, KeyId, LimitId, RequestId, SessionKey};
 use crate::key::{KeyRecord, KeyTotals};
@@ -200,6 +202,28 @@ pub trait LogStore: Send + Sync {
     fn find(&self, id: RequestId) -> PortFuture<'_, Option<RequestRecord>>;
     /// The last rows, or those since a [`LogPage`]. Looks at a bounded part of the log.
     fn tail(&self, query: LogQuery) -> PortFuture<'_, LogPage>;
+}
+
+/// Bodies of requests and answers, apart from their rows and with a retention of their own.
+pub trait BodyStore: Send + Sync {
+    /// What is there already stays.
+    fn append(&self, bodies: Vec<StoredBodies>) -> PortFuture<'_, ()>;
+    fn find(&self, id: RequestId) -> PortFuture<'_, Option<StoredBodies>>;
+    /// Drops days older than `oldest_ms`; returns how many segments went.
+    fn retain(&self, oldest_ms: u64) -> PortFuture<'_, usize>;
+}
+
+/// The mirror of the audit trail; see [`crate::audit`].
+pub trait AuditStore: Send + Sync {
+    /// Lines of one node's chain in their order, in one transaction. What is there already stays; `Conflict` when a line
+    /// of that number is there with another hash, or when one before it is missing.
+    fn append(&self, rows: Vec<AuditRow>) -> PortFuture<'_, ()>;
+    /// The last line of that node's chain.
+    fn anchor(&self, node: Arc<str>) -> PortFuture<'_, Option<AuditAnchor>>;
+    /// The newest first: by time, node and number.
+    fn search(&self, search: AuditSearch) -> PortFuture<'_, Vec<AuditRow>>;
+    /// Drops lines older than `oldest_ms`, but never an anchor; returns how many went.
+    fn retain(&self, oldest_ms: u64) -> PortFuture<'_, usize>;
 }
 
 /// Who spent what, by day.

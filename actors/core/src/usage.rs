@@ -9,6 +9,7 @@
 mod fold;
 mod latency;
 mod query;
+mod series;
 mod sums;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::id::{AccountId, KeyId};
 pub use self::fold::UsageFold;
 pub use self::latency::Latency;
 pub use self::query::{Named, UsageBy, UsageFilter, UsageGroups, UsageQuery};
+pub use self::series::{Grain, SeriesKey, SeriesOf, SeriesQuery, SeriesRow};
 pub use self::sums::UsageSums;
 
 /// Rows of one day. What comes when they are used up is counted with less detail, see [`UsageKey::places`].
