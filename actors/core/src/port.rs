@@ -20,7 +20,7 @@ use crate::id::{AccountId, KeyId, LimitId, RequestId, SessionKey};
 use crate::key::{KeyRecord, KeyTotals};
 use crate::log::{LogPage, LogQuery};
 use crate::record::RequestRecord;
-use crate::usage::{UsageBatch, UsageQuery, UsageRow};
+use crate::usage::{Grain, SeriesQuery, SeriesRow, UsageBatch, UsageQuery, UsageRow};
 
 /// A store's answer; boxed, because the backend is chosen at run time and no port is on the request path.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -233,8 +233,12 @@ pub trait UsageStore: Send + Sync {
     fn add(&self, batch: UsageBatch) -> PortFuture<'_, ()>;
     /// Sums of the rows that match, as [`crate::usage::UsageGroups`] makes them.
     fn query(&self, query: UsageQuery) -> PortFuture<'_, Vec<UsageRow>>;
-    /// Drops days before `before_day` (days since the Unix epoch); returns how many rows went.
+    /// Drops days before `before_day` (days since the Unix epoch); returns how many rows went. Series are left.
     fn prune(&self, before_day: u32) -> PortFuture<'_, usize>;
+    /// Points that something was counted at, in the order of their keys.
+    fn series(&self, query: SeriesQuery) -> PortFuture<'_, Vec<SeriesRow>>;
+    /// Drops points of this grain before `before`; returns how many rows went.
+    fn prune_series(&self, grain: Grain, before: u32) -> PortFuture<'_, usize>;
 }
 
 /// Every port of one backend.

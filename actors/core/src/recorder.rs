@@ -193,6 +193,7 @@ impl Recorder {
             self.unsettled = Some(Arc::new(UsageBatch {
                 number: self.last_batch,
                 rows: self.usage.take(),
+                series: Vec::new(),
             }));
         }
         self.unsettled.clone()

@@ -115,11 +115,13 @@ impl UsageRow {
 }
 
 /// Rows to add, once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageBatch {
     /// Another one for each batch. A batch that is told again, because it is unknown whether it was written, has the same.
     pub number: u64,
     pub rows: Vec<UsageRow>,
+    #[serde(default)]
+    pub series: Vec<SeriesRow>,
 }
 
 #[cfg(test)]

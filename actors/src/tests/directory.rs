@@ -153,6 +153,15 @@ impl UsageStore for Totals {
     fn prune(&self, _: u32) -> PortFuture<'_, usize> {
         done(0)
     }
+    fn series(
+        &self,
+        _: troupe_core::usage::SeriesQuery,
+    ) -> PortFuture<'_, Vec<troupe_core::usage::SeriesRow>> {
+        done(Vec::new())
+    }
+    fn prune_series(&self, _: troupe_core::usage::Grain, _: u32) -> PortFuture<'_, usize> {
+        done(0)
+    }
 }
 
 impl MetaStore for Totals {

@@ -8,6 +8,7 @@ mod keys;
 mod log;
 pub(crate) mod quotas;
 pub(crate) mod sample;
+mod series;
 mod sessions;
 mod tokens;
 pub(crate) mod usage;
@@ -102,6 +103,10 @@ contract!(
     usage::only_usage_that_matches_is_told,
     usage::a_day_of_usage_is_bounded_and_loses_nothing,
     usage::old_usage_goes,
+    series::series_are_added_up,
+    series::a_batch_of_series_is_counted_once,
+    series::only_points_and_values_asked_for_are_told,
+    series::old_points_go_by_grain,
 );
 
 #[tokio::test]

@@ -8,6 +8,7 @@ pub(crate) mod cells;
 mod facts;
 mod keys;
 mod quotas;
+mod series;
 mod sessions;
 mod usage;
 
@@ -19,7 +20,7 @@ use troupe_core::event::DomainEvent;
 use troupe_core::key::{KeyRecord, KeyTotals};
 use troupe_core::port::{QuotaRow, ResourceOwner, SessionRow, Stores};
 use troupe_core::record::RequestRecord;
-use troupe_core::usage::{UsageKey, UsageRow};
+use troupe_core::usage::{SeriesKey, UsageKey, UsageRow, UsageSums};
 use troupe_core::{AccountId, KeyHash, KeyId, LimitId, SessionKey};
 
 use crate::rules::EVENTS_KEPT;
@@ -32,6 +33,8 @@ const RESOURCES: usize = 100_000;
 const SESSIONS: usize = 100_000;
 /// Rows of usage.
 const USAGE_ROWS: usize = 100_000;
+/// Rows of series; the oldest minutes go first, then hours, then days.
+const SERIES_ROWS: usize = 100_000;
 
 #[derive(Default)]
 struct State {
@@ -59,6 +62,7 @@ struct State {
     /// How many rows a day has.
     usage_days: BTreeMap<u32, usize>,
     usage_batch: Option<u64>,
+    series: BTreeMap<SeriesKey, UsageSums>,
 }
 
 impl State {

@@ -16,6 +16,7 @@ mod keys;
 #[cfg(test)]
 mod old;
 mod quotas;
+mod series;
 mod sessions;
 mod tokens;
 mod transact;

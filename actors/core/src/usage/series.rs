@@ -57,6 +57,18 @@ pub enum SeriesOf {
     Status,
 }
 
+impl SeriesOf {
+    pub const ALL: [Self; 7] = [
+        Self::All,
+        Self::Owner,
+        Self::Group,
+        Self::Key,
+        Self::Account,
+        Self::Model,
+        Self::Status,
+    ];
+}
+
 /// One point of one series. An empty value is nobody's: without an owner, without an account …
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SeriesKey {
@@ -74,7 +86,7 @@ pub struct SeriesRow {
     pub sums: UsageSums,
 }
 
-/// Which points.
+/// Which points. Whoever asks for all values asks for few points: an answer is as long as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeriesQuery {
     pub grain: Grain,

@@ -38,6 +38,9 @@ pub struct UsageSums {
     pub first_event_ms: u64,
     #[serde(skip_serializing_if = "is_zero")]
     pub first_events: u64,
+    /// The times to it; rows of before it was kept have none.
+    #[serde(skip_serializing_if = "Latency::is_empty")]
+    pub first_event: Latency,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -72,6 +75,7 @@ impl UsageSums {
             if let Some(us) = row.first_event_us {
                 sums.first_event_ms = us / 1_000;
                 sums.first_events = 1;
+                sums.first_event.add(sums.first_event_ms);
             }
         }
         sums
@@ -101,6 +105,7 @@ impl UsageSums {
             duration_ms,
             first_event_ms,
             first_events,
+            first_event,
         } = self;
         for (sum, more) in [
             (requests, other.requests),
@@ -115,5 +120,6 @@ impl UsageSums {
         }
         tokens.add(&other.tokens);
         latency.merge(&other.latency);
+        first_event.merge(&other.first_event);
     }
 }

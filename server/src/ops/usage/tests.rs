@@ -52,7 +52,11 @@ async fn spend(ops: &Operations, spent: &[Spent]) {
             row.key_name = Some(one.key_name.into());
         }
         let number = 1 + number as u64;
-        let batch = UsageBatch { number, rows };
+        let batch = UsageBatch {
+            number,
+            rows,
+            series: Vec::new(),
+        };
         ops.stores.usage.add(batch).await.unwrap();
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn row(day: u32, key: &str, account: &str) -> UsageRow {
         ..UsageSums::default()
     };
     sums.latency.add(100);
+    sums.first_event.add(20);
     UsageRow {
         key: UsageKey {
             day,
@@ -52,11 +53,17 @@ pub(crate) fn batch_of(day: u32, keys: Range<usize>) -> UsageBatch {
     UsageBatch {
         number: u64::from(day) << 32 | keys.start as u64,
         rows: keys.map(|n| row(day, &n.to_string(), "a")).collect(),
+        series: Vec::new(),
     }
 }
 
 async fn add(stores: &Stores, number: u64, rows: Vec<UsageRow>) {
-    stores.usage.add(UsageBatch { number, rows }).await.unwrap();
+    let batch = UsageBatch {
+        number,
+        rows,
+        series: Vec::new(),
+    };
+    stores.usage.add(batch).await.unwrap();
 }
 
 fn query(by: UsageBy, days: (u32, u32), filter: UsageFilter) -> UsageQuery {

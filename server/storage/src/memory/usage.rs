@@ -1,7 +1,9 @@
 //! Usage in memory. Invariant: bounded, when there are too many rows the oldest day goes; `usage_days` counts the rows.
 
 use troupe_core::port::{PortFuture, UsageStore};
-use troupe_core::usage::{UsageBatch, UsageGroups, UsageKey, UsageQuery, UsageRow};
+use troupe_core::usage::{
+    Grain, SeriesQuery, SeriesRow, UsageBatch, UsageGroups, UsageKey, UsageQuery, UsageRow,
+};
 
 use super::{Memory, State, USAGE_ROWS};
 
@@ -42,6 +44,7 @@ impl UsageStore for Memory {
             self.with(|state| {
                 if state.usage_batch.replace(batch.number) != Some(batch.number) {
                     batch.rows.iter().for_each(|row| state.add_usage(row));
+                    state.add_series(&batch.series);
                 }
             });
             Ok(())
@@ -58,6 +61,14 @@ impl UsageStore for Memory {
 
     fn prune(&self, before_day: u32) -> PortFuture<'_, usize> {
         Box::pin(async move { Ok(self.with(|state| state.prune_usage(before_day))) })
+    }
+
+    fn series(&self, query: SeriesQuery) -> PortFuture<'_, Vec<SeriesRow>> {
+        Box::pin(async move { Ok(self.with(|state| state.series(&query))) })
+    }
+
+    fn prune_series(&self, grain: Grain, before: u32) -> PortFuture<'_, usize> {
+        Box::pin(async move { Ok(self.with(|state| state.prune_series(grain, before))) })
     }
 }
 

@@ -79,6 +79,8 @@ trees! {
     RESOURCES resources Durable;
     /// Day (u32, big-endian), then the rest of its key → `UsageRow`; the day alone → how many rows it has.
     USAGE usage Durable;
+    /// Grain, what it is of, point (u32, big-endian), value → `UsageSums`.
+    SERIES series Durable;
     /// Sequence number (u64, big-endian) → `DomainEvent`.
     OUTBOX outbox Durable;
 }

@@ -1,18 +1,21 @@
 //! Usage on sled. A row's place begins with its day, so that days are read and dropped as a range; at the day alone
 //! stands how many rows it has.
 //!
-//! Invariant: a batch, the days' counts and the batch's number are written in one transaction.
+//! Invariant: a batch, its series, the days' counts and the batch's number are written in one transaction.
 
 use std::collections::HashMap;
 
 use ::sled::transaction::TransactionalTree;
 use ::sled::{Batch, Transactional};
 use troupe_core::port::{PortFuture, StoreError, UsageStore};
-use troupe_core::usage::{UsageBatch, UsageGroups, UsageKey, UsageQuery, UsageRow};
+use troupe_core::usage::{
+    Grain, SeriesQuery, SeriesRow, UsageBatch, UsageGroups, UsageKey, UsageQuery, UsageRow,
+};
 
 use super::engine::Engine;
+use super::series;
 use super::transact::{Step, abort, failed, outcome, perhaps};
-use super::trees::{Trees, USAGE};
+use super::trees::{SERIES, Trees, USAGE};
 use crate::codec::{decode, encode};
 
 const ROW: &str = "usage row";
@@ -47,24 +50,39 @@ impl UsageStore for Engine {
     fn prune(&self, before_day: u32) -> PortFuture<'_, usize> {
         Box::pin(self.write(USAGE, move |trees| prune(trees, before_day)))
     }
+
+    fn series(&self, query: SeriesQuery) -> PortFuture<'_, Vec<SeriesRow>> {
+        Box::pin(self.read(move |trees| series::find(&trees.series, &query)))
+    }
+
+    fn prune_series(&self, grain: Grain, before: u32) -> PortFuture<'_, usize> {
+        Box::pin(self.write(SERIES, move |trees| {
+            series::prune(&trees.series, grain, before)
+        }))
+    }
 }
 
 fn add(t: &Trees, batch: &UsageBatch) -> Result<(), StoreError> {
     let number = batch.number.to_be_bytes();
-    outcome((&t.usage, &t.meta).transaction(|(usage, meta)| {
-        let last = meta.insert(LAST_BATCH, &number)?;
-        if last.is_some_and(|last| last == number) {
-            return Ok(());
-        }
-        let mut counts = HashMap::new();
-        for row in &batch.rows {
-            add_row(usage, row, &mut counts)?;
-        }
-        for (day, count) in counts {
-            usage.insert(&u32::to_be_bytes(day), abort(encode(&count))?)?;
-        }
-        Ok(())
-    }))
+    outcome(
+        (&t.usage, &t.series, &t.meta).transaction(|(usage, series, meta)| {
+            let last = meta.insert(LAST_BATCH, &number)?;
+            if last.is_some_and(|last| last == number) {
+                return Ok(());
+            }
+            let mut counts = HashMap::new();
+            for row in &batch.rows {
+                add_row(usage, row, &mut counts)?;
+            }
+            for (day, count) in counts {
+                usage.insert(&u32::to_be_bytes(day), abort(encode(&count))?)?;
+            }
+            batch
+                .series
+                .iter()
+                .try_for_each(|row| series::add(series, row))
+        }),
+    )
 }
 
 /// `counts`: rows of the days that were met, this batch's included.
