@@ -14,6 +14,34 @@ pub struct DomainEvent {
     /// Who caused it: `cli`, `config`, `system`, later `user:NAME`.
     pub actor: String,
     pub kind: EventKind,
+    /// What the change met, for the audit trail: one JSON object, made of a view that can hold no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// What the change left, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl DomainEvent {
+    /// An event that tells nothing of before and after.
+    #[must_use]
+    pub fn new(at_ms: u64, actor: impl Into<String>, kind: EventKind) -> Self {
+        Self {
+            at_ms,
+            actor: actor.into(),
+            kind,
+            before: None,
+            after: None,
+        }
+    }
+
+    /// With what the change met and what it left.
+    #[must_use]
+    pub fn with(mut self, before: Option<String>, after: Option<String>) -> Self {
+        self.before = before;
+        self.after = after;
+        self
+    }
 }
 
 /// The open list of changes.
@@ -74,4 +102,25 @@ pub enum EventKind {
         id: KeyId,
         name: String,
     },
+}
+
+impl EventKind {
+    /// Noun and verb, as the audit trail names it.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::AccountCreated { .. } => "account.created",
+            Self::AccountUpdated { .. } => "account.updated",
+            Self::AccountRemoved { .. } => "account.removed",
+            Self::AccountStateChanged { .. } => "account.state_changed",
+            Self::AccountLoggedIn { .. } => "account.logged_in",
+            Self::TokenRenewed { .. } => "account.token_renewed",
+            Self::TokenAdopted { .. } => "account.token_adopted",
+            Self::TokenRenewalFailed { .. } => "account.token_renewal_failed",
+            Self::KeyCreated { .. } => "key.created",
+            Self::KeyUpdated { .. } => "key.updated",
+            Self::KeyRotated { .. } => "key.rotated",
+            Self::KeyRevoked { .. } => "key.revoked",
+        }
+    }
 }

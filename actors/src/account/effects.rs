@@ -44,11 +44,7 @@ impl Effects<Account> for AccountEffects {
             AccountEffect::Save { state, changes } => {
                 let store = Arc::clone(&self.store);
                 Job::new(AccountDone::Saved, async move {
-                    let event = |kind| DomainEvent {
-                        at_ms: state.updated_ms,
-                        actor: "system".into(),
-                        kind,
-                    };
+                    let event = |kind| DomainEvent::new(state.updated_ms, "system", kind);
                     let events = changes.into_iter().map(event).collect();
                     let id = state.id;
                     if let Err(error) = store.save_state(*state, events).await {

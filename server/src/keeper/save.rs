@@ -68,11 +68,11 @@ impl Keeper {
         let mut expect = Expect::Version(row.version);
         let mut last = None;
         for pause_ms in SAVE_PAUSES_MS {
-            let event = DomainEvent {
-                at_ms: row.obtained_ms,
-                actor: "system".into(),
-                kind: EventKind::TokenRenewed { id, generation },
-            };
+            let event = DomainEvent::new(
+                row.obtained_ms,
+                "system",
+                EventKind::TokenRenewed { id, generation },
+            );
             let error = match self.store.put_token(row.clone(), expect, Some(event)).await {
                 Ok(_) => return Ok(None),
                 Err(error) => error,

@@ -150,11 +150,7 @@ impl Operations {
     }
 
     fn event(&self, kind: EventKind) -> DomainEvent {
-        DomainEvent {
-            at_ms: now_ms(),
-            actor: self.actor.clone(),
-            kind,
-        }
+        DomainEvent::new(now_ms(), self.actor.clone(), kind)
     }
 
     /// Held from the read of a row until its change is published.

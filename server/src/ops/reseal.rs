@@ -258,11 +258,7 @@ impl<'a> Round<'a> {
             record.name.clone(),
             Expect::Version(record.version),
         );
-        let event = DomainEvent {
-            at_ms: now_ms(),
-            actor: "system".into(),
-            kind: EventKind::AccountUpdated { id, name },
-        };
+        let event = DomainEvent::new(now_ms(), "system", EventKind::AccountUpdated { id, name });
         // Operators' changes are not made to fail.
         let _changing = self.on.changing.lock().await;
         stored(self.on.stores.accounts.put(record, expect, event).await)

@@ -84,11 +84,7 @@ fn event(record: &KeyRecord) -> DomainEvent {
 }
 
 fn told(kind: EventKind) -> DomainEvent {
-    DomainEvent {
-        at_ms: 0,
-        actor: "system".into(),
-        kind,
-    }
+    DomainEvent::new(0, "system", kind)
 }
 
 fn acknowledge(name: &str, step: u64) {

@@ -220,11 +220,8 @@ pub(crate) fn token_event(row: &TokenRow) -> DomainEvent {
 }
 
 fn event(kind: EventKind) -> DomainEvent {
-    DomainEvent {
-        at_ms: 7,
-        actor: "cli".into(),
-        kind,
-    }
+    let seen = |what: &str| Some(format!("{{\"note\":\"{what}\"}}"));
+    DomainEvent::new(7, "cli", kind).with(seen("ü"), seen("\u{1f980}"))
 }
 
 pub(crate) fn request(at_ms: u64) -> RequestRecord {
