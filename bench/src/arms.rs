@@ -23,6 +23,8 @@ pub const TROUPE: &str = "troupe";
 pub const POOL: &str = "troupe-pool";
 /// Troupe with every limit on that a key can have; its ratio to [`TROUPE`] is what limits cost.
 pub const LIMITS: &str = "troupe-limits";
+/// Troupe without a request log; the ratio of [`TROUPE`] to it is what rows cost.
+pub const UNLOGGED: &str = "troupe-unlogged";
 /// Accounts and sessions of [`POOL`].
 const POOL_ACCOUNTS: usize = 1_000;
 const POOL_SESSIONS: u32 = 10_000;
@@ -72,13 +74,14 @@ impl Arm {
             TROUPE => Self::troupe(troupe),
             POOL => Self::pool(troupe),
             LIMITS => Self::limits(troupe),
+            UNLOGGED => Self::unlogged(troupe),
             _ => others
                 .iter()
                 .find(|arm| arm.name == name)
                 .cloned()
                 .ok_or_else(|| {
                     Error::Input(format!(
-                        "no arm {name}: direct, nginx, troupe, troupe-pool, troupe-limits or one given by --arm-file"
+                        "no arm {name}: direct, nginx, troupe, troupe-pool, troupe-limits, troupe-unlogged or one given by --arm-file"
                     ))
                 })?,
         };
@@ -105,7 +108,7 @@ impl Arm {
             return Ok(None);
         };
         let missing = || {
-            let hint = if [TROUPE, POOL, LIMITS].contains(&self.name.as_str()) {
+            let hint = if [TROUPE, POOL, LIMITS, UNLOGGED].contains(&self.name.as_str()) {
                 "build it (cargo build --release -p troupe-server) or give --troupe PATH"
             } else {
                 "install it"
@@ -132,6 +135,16 @@ impl Arm {
         for text in arm.files.values_mut() {
             let key = "    secret: \"@secret@\"\n";
             *text = text.replace(key, &format!("{key}{MANY}"));
+        }
+        arm
+    }
+
+    /// The same, which keeps no row of a request. Usage is counted all the same: limits and reports need it.
+    fn unlogged(binary: &Path) -> Self {
+        let mut arm = Self::troupe(binary);
+        arm.name = UNLOGGED.to_owned();
+        for text in arm.files.values_mut() {
+            text.push_str("request_log: { enabled: false }\n");
         }
         arm
     }

@@ -37,11 +37,11 @@ pub enum Command {
 pub struct RunArgs {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// direct, nginx, troupe, troupe-pool, troupe-limits, or the name of an --arm-file
+    /// direct, nginx, troupe, troupe-pool, troupe-limits, troupe-unlogged, or the name of an --arm-file
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "direct,nginx,troupe,troupe-pool,troupe-limits"
+        default_value = "direct,nginx,troupe,troupe-pool,troupe-limits,troupe-unlogged"
     )]
     arms: Vec<String>,
     /// HTTP threads per gateway, measured one after another

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::binary_mib;
-use crate::arms::{LIMITS, POOL, TROUPE};
+use crate::arms::{LIMITS, POOL, TROUPE, UNLOGGED};
 use crate::results::{Metric, Results};
 use crate::run::Plan;
 use crate::stats::spread;
@@ -17,18 +17,25 @@ pub fn judged(plan: &Plan, threads: u32, results: &Results) -> String {
     };
     let figure = |metric| results.series(threads, JUDGED, metric);
     let ratio = |metric| results.ratios(threads, JUDGED, metric);
-    let to_plain = |arm| match results.problems(threads, arm).is_empty() {
-        true => results.ratios_to(threads, arm, TROUPE, Metric::JsonUs),
+    let between = |arm, base| match results.problems(threads, arm).is_empty()
+        && results.problems(threads, base).is_empty()
+    {
+        true => results.ratios_to(threads, arm, base, Metric::JsonUs),
         false => Vec::new(),
     };
     let rows = [
         ("JSON, × nginx", 2.0, ratio(Metric::JsonUs)),
-        ("JSON with the pool, × one account", 1.15, to_plain(POOL)),
-        ("JSON with all limits, × none", 1.15, to_plain(LIMITS)),
+        ("JSON with the pool, × one account", 1.15, between(POOL, TROUPE)),
+        ("JSON with all limits, × none", 1.15, between(LIMITS, TROUPE)),
         (
             "JSON with all limits, × nginx",
             2.0,
             results.ratios(threads, LIMITS, Metric::JsonUs),
+        ),
+        (
+            "JSON with records, × without",
+            1.2,
+            between(TROUPE, UNLOGGED),
         ),
         ("burst stream, × nginx", 2.0, ratio(Metric::BurstUs)),
         ("paced stream, × nginx", 1.3, ratio(Metric::PacedUs)),
