@@ -216,7 +216,8 @@ pub trait BodyStore: Send + Sync {
 /// The mirror of the audit trail; see [`crate::audit`].
 pub trait AuditStore: Send + Sync {
     /// Lines of one node's chain in their order, in one transaction. What is there already stays; `Conflict` when a line
-    /// of that number is there with another hash, or when one before it is missing.
+    /// of that number is there with another hash, or when one before it is missing. The first line that a store is given
+    /// of a node may have any number: those before it may have been retired.
     fn append(&self, rows: Vec<AuditRow>) -> PortFuture<'_, ()>;
     /// The last line of that node's chain.
     fn anchor(&self, node: Arc<str>) -> PortFuture<'_, Option<AuditAnchor>>;
@@ -261,6 +262,7 @@ impl std::fmt::Debug for Stores {
         f.write_str("Stores")
     }
 }
+    pub audit: Arc<dyn AuditStore>,
 
 /// Asks an upstream whether an account's credential works.
 pub trait Prober: Send + Sync {

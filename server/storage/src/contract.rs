@@ -3,6 +3,7 @@
 //! Invariant: no test here knows which backend it has; what only one of them does is tested beside that one.
 
 mod accounts;
+mod audit;
 mod facts;
 mod keys;
 mod log;
@@ -101,6 +102,11 @@ contract!(
     usage::a_batch_is_counted_once,
     usage::usage_is_asked_for_by_each_dimension,
     usage::only_usage_that_matches_is_told,
+    audit::lines_are_mirrored_in_their_order,
+    audit::a_mirror_may_begin_late,
+    audit::the_newest_lines_are_told_by_page,
+    audit::only_lines_that_match_are_told,
+    audit::old_lines_go_and_the_anchor_stays,
     usage::a_day_of_usage_is_bounded_and_loses_nothing,
     usage::old_usage_goes,
     series::series_are_added_up,

@@ -4,6 +4,7 @@
 //! sessions are bounded, the oldest goes first.
 
 mod accounts;
+mod audit;
 pub(crate) mod cells;
 mod facts;
 mod keys;
@@ -64,6 +65,7 @@ struct State {
     usage_batch: Option<u64>,
     series: BTreeMap<SeriesKey, UsageSums>,
 }
+    audit: audit::Lines,
 
 impl State {
     fn push_event(&mut self, event: DomainEvent) {
@@ -98,6 +100,7 @@ pub(crate) fn stores() -> Stores {
         meta: memory.clone(),
         events: memory.clone(),
         log: memory.clone(),
-        usage: memory,
+        usage: memory.clone(),
+        audit: memory,
     }
 }

@@ -112,6 +112,29 @@ pub(crate) fn last_to_end(
     Ok(kept.into_values().rev().collect())
 }
 
+/// May a line of the audit trail be appended? `Ok(false)`: it is there already. `last` is the number of that node's
+/// anchor, `stands` the hash of the line of that number, when there is one.
+pub(crate) fn append_audit(
+    seq: u64,
+    hash: &str,
+    last: Option<u64>,
+    stands: Option<&str>,
+) -> Result<bool, StoreError> {
+    match (last, stands) {
+        (_, Some(stands)) if stands == hash => Ok(false),
+        (_, Some(_)) => Err(StoreError::Conflict(format!(
+            "line {seq} of the audit trail is another one in the store"
+        ))),
+        (None, None) => Ok(true),
+        // It was here and is retired.
+        (Some(last), None) if seq <= last => Ok(false),
+        (Some(last), None) if seq - 1 == last => Ok(true),
+        (Some(last), None) => Err(StoreError::Conflict(format!(
+            "line {seq} of the audit trail does not follow on {last}, the store's last"
+        ))),
+    }
+}
+
 /// By end; unique, because a session has one row.
 pub(crate) fn session_order(row: &SessionRow) -> (u64, KeyId, u64) {
     (row.until_ms, row.session.key, row.session.session)

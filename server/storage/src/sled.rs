@@ -10,6 +10,7 @@
 
 mod accounts;
 mod engine;
+mod audit;
 mod facts;
 mod flush;
 mod keys;
@@ -86,7 +87,8 @@ pub(crate) fn open(data_dir: &Path) -> Result<(Stores, Engine, Ledger), OpenErro
         meta: port.clone(),
         events: port.clone(),
         log: Arc::new(log),
-        usage: port,
+        usage: port.clone(),
+        audit: port,
     };
     Ok((stores, engine, ledger))
 }

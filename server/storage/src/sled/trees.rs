@@ -81,6 +81,10 @@ trees! {
     USAGE usage Durable;
     /// Grain, what it is of, point (u32, big-endian), value → `UsageSums`.
     SERIES series Durable;
+    /// Node, a zero byte, number (u64, big-endian) → `AuditRow`.
+    AUDIT audit Durable;
+    /// Time (ms, u64, big-endian), then the place in `audit` → nothing.
+    AUDIT_TIMES audit_times Durable;
     /// Sequence number (u64, big-endian) → `DomainEvent`.
     OUTBOX outbox Durable;
 }
