@@ -5,7 +5,6 @@
 //! and so is what a counter of a limit was raised by; a change and the event that tells it stand or fall together;
 //! nothing secret is stored in the clear.
 
-pub mod audit;
 mod codec;
 #[cfg(test)]
 mod contract;
@@ -16,6 +15,8 @@ mod fs;
 mod ledger;
 mod log;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod rules;
 mod sled;
 

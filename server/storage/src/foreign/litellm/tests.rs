@@ -1,12 +1,13 @@
 //! A real PostgreSQL with LiteLLM's tables, of a new version and of an old one, and servers that fail.
 
 mod failing;
-mod postgres;
 mod reading;
 
 use std::sync::Mutex;
 
 use secrecy::SecretString;
+
+use crate::postgres::testing as postgres;
 
 use super::{LitellmRows, Progress, ReadError, read};
 

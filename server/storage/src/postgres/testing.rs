@@ -1,4 +1,6 @@
 //! A PostgreSQL of the test's own, on a free port, gone with the test.
+//!
+//! One server is enough for a test function: [`Postgres::fresh`] makes databases of it.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -7,20 +9,22 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 use tempfile::TempDir;
 
-pub(super) const PASSWORD: &str = "hunter2-of-the-database";
+pub(crate) const PASSWORD: &str = "hunter2-of-the-database";
 /// Debian's `nobody`: the server does not run as root.
 const NOBODY: u32 = 65_534;
 const TRIES: usize = 5;
 
-pub(super) struct Postgres {
+pub(crate) struct Postgres {
     child: Child,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
+    databases: AtomicU32,
 }
 
 impl Postgres {
@@ -49,13 +53,60 @@ impl Postgres {
             "{}",
             String::from_utf8_lossy(&initdb.stderr)
         );
-        let started = (0..TRIES).find_map(|_| serve(&data));
+        let started = (0..TRIES).find_map(|_| {
+            let port = free_port();
+            Some((serve(&data, port)?, port))
+        });
         let (child, port) = started.expect("postgres starts on a free port");
         Self {
             child,
             port,
-            _folder: folder,
+            folder,
+            databases: AtomicU32::new(0),
         }
+    }
+
+    /// The URL of an empty database.
+    pub async fn fresh(&self) -> String {
+        let name = format!("fresh_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.run(&format!("create database {name}")).await;
+        self.url(&name)
+    }
+
+    /// It holds its connections, and answers none.
+    pub fn freeze(&self) {
+        self.signal_all("-STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal_all("-CONT");
+    }
+
+    /// As when the machine fails.
+    pub fn kill(&mut self) {
+        self.signal_all("-KILL");
+        let _ = self.child.wait();
+    }
+
+    /// After [`Postgres::kill`], on the same port.
+    pub fn restart(&mut self) {
+        let data = self.folder.path().join("data");
+        // What the last process left of shared memory may be in its way once.
+        let child = (0..TRIES * 4).find_map(|_| {
+            let _ = fs::remove_file(data.join("postmaster.pid"));
+            serve(&data, self.port)
+        });
+        self.child = child.expect("postgres starts again");
+    }
+
+    /// The server and the processes that it made.
+    fn signal_all(&self, signal: &str) {
+        let pid = self.child.id();
+        let made = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let made = made.unwrap_or_default();
+        let all =
+            std::iter::once(pid.to_string()).chain(made.split_whitespace().map(str::to_owned));
+        let _ = Command::new("kill").arg(signal).args(all).status();
     }
 
     pub fn url(&self, rest: &str) -> String {
@@ -90,6 +141,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        self.thaw();
         // At once, and without leaving shared memory behind.
         let pid = self.child.id().to_string();
         let _ = Command::new("kill").args(["-INT", &pid]).status();
@@ -97,13 +149,13 @@ impl Drop for Postgres {
     }
 }
 
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// Until it says that it takes connections; `None` when it ends before, for another took the port.
-fn serve(data: &Path) -> Option<(Child, u16)> {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+fn serve(data: &Path, port: u16) -> Option<Child> {
     let mut child = command("postgres")
         .arg("-D")
         .arg(data)
@@ -118,7 +170,7 @@ fn serve(data: &Path) -> Option<(Child, u16)> {
             "-c",
             "fsync=off",
             "-c",
-            "shared_buffers=16MB",
+            "shared_buffers=32MB",
             "-c",
             "logging_collector=off",
         ])
@@ -137,7 +189,7 @@ fn serve(data: &Path) -> Option<(Child, u16)> {
     }
     // What it writes from now on would fill the pipe.
     std::thread::spawn(move || log.for_each(drop));
-    Some((child, port))
+    Some(child)
 }
 
 fn command(name: &str) -> Command {
