@@ -9,7 +9,7 @@ use troupe_core::KeyId;
 use troupe_core::port::{LogStore, StoreError, UsageStore};
 use troupe_core::record::RequestRecord;
 use troupe_core::recorder::{Counted, Recorder, RecorderDone, RecorderEffect, RecorderView};
-use troupe_core::usage::{UsageBatch, UsageBy, UsageFilter, UsageQuery};
+use troupe_core::usage::{Grain, UsageBatch, UsageBy, UsageFilter, UsageQuery};
 
 use crate::shell::{Effects, Handle, Job};
 
@@ -53,8 +53,10 @@ impl Effects<Recorder> for RecorderEffects {
             RecorderEffect::Retain {
                 oldest_ms,
                 usage_from_day,
+                series_from,
             } => Job::new(RecorderDone::Retained, async move {
                 this.retain(oldest_ms, usage_from_day).await;
+                this.retain_series(series_from).await;
                 RecorderDone::Retained
             }),
             RecorderEffect::Recall { from_day } => {
@@ -107,6 +109,14 @@ impl RecorderEffects {
         }
         if let Err(error) = self.usage.prune(usage_from_day).await {
             tracing::warn!(%error, "old usage could not be dropped");
+        }
+    }
+
+    async fn retain_series(&self, from: [(Grain, u32); 3]) {
+        for (grain, from) in from {
+            if let Err(error) = self.usage.prune_series(grain, from).await {
+                tracing::warn!(?grain, %error, "old points of usage could not be dropped");
+            }
         }
     }
 

@@ -5,6 +5,8 @@
 //! rows ─┬─▶ held rows (the oldest go when there are too many) ─▶ log
 //!       └─▶ fold ─▶ batch ─▶ usage: told again under its number until the store has it
 //! ```
+//! Series go with every tenth batch or so: written with each, they would cost more than everything else.
+//!
 //! Invariant: one write at a time; at most [`MAX_ROWS`] rows are held, the oldest go first and are counted. A row is counted
 //! in usage when it comes, so also one that is dropped from the log; a batch of usage is never given up, and never told
 //! after a later one.
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use crate::machine::{Input, Machine, Ticket, Turn};
 use crate::record::RequestRecord;
 use crate::time::Now;
-use crate::usage::{UsageBatch, UsageFold, day_of};
+use crate::usage::{Grain, UsageBatch, UsageFold, day_of};
 
 /// Rows held while the store is slow.
 pub const MAX_ROWS: usize = 20_000;
@@ -26,6 +28,11 @@ const FLUSH_AFTER_MS: u64 = 200;
 const RETAIN_EVERY_MS: u64 = 3_600_000;
 /// A store that did not take a batch of usage is tried again after this.
 const USAGE_AGAIN_MS: u64 = 2_000;
+/// How long series wait for more to be summed with, unless a flush is asked for.
+const SERIES_AFTER_MS: u64 = 2_000;
+/// How long minutes and hours of series are kept, if usage is kept as long; days are kept like usage.
+const MINUTES_KEPT_MS: u64 = 2 * 86_400_000;
+const HOURS_KEPT_MS: u64 = 60 * 86_400_000;
 
 /// How long rows of the log and days of usage are kept.
 #[derive(Clone, Copy, Debug)]
@@ -62,11 +69,11 @@ pub enum RecorderEffect {
     Retain {
         oldest_ms: u64,
         usage_from_day: u32,
+        /// The first point that is kept of each grain.
+        series_from: [(Grain, u32); 3],
     },
     /// Which models were used since that day?
-    Recall {
-        from_day: u32,
-    },
+    Recall { from_day: u32 },
 }
 
 /// How the usage of a write fared.
@@ -107,6 +114,8 @@ pub struct Recorder {
     last_batch: u64,
     /// Not before: the store did not take the last one.
     usage_at_ms: u64,
+    /// When the next series are due.
+    series_at_ms: u64,
     /// Since the last flush was asked for, the store did not take usage.
     gave_up: bool,
 }
@@ -127,11 +136,15 @@ impl Recorder {
             unsettled: None,
             last_batch: 0,
             usage_at_ms: now.mono_ms,
+            series_at_ms: now.mono_ms,
             gave_up: false,
         }
     }
 
     fn take(&mut self, now: Now, rows: Vec<RequestRecord>, turn: &mut Turn<Self>) {
+        if !self.usage.has_series() {
+            self.series_at_ms = now.mono_ms + SERIES_AFTER_MS;
+        }
         rows.iter().for_each(|row| self.usage.add(row));
         self.rows.extend(rows);
         let excess = self.rows.len().saturating_sub(MAX_ROWS);
@@ -140,7 +153,11 @@ impl Recorder {
             self.view.dropped += excess as u64;
             turn.publish();
         }
-        self.flush_at_ms.get_or_insert(now.mono_ms + FLUSH_AFTER_MS);
+        let flush_at_ms = now.mono_ms + FLUSH_AFTER_MS;
+        self.flush_at_ms = Some(
+            self.flush_at_ms
+                .map_or(flush_at_ms, |at| at.min(flush_at_ms)),
+        );
     }
 
     fn written(&mut self, now: Now, counted: Counted) {
@@ -177,6 +194,8 @@ impl Recorder {
             Some(now.mono_ms + FLUSH_AFTER_MS)
         } else if self.unsettled.is_some() || !self.usage.is_empty() {
             Some(self.usage_at_ms.max(now.mono_ms + FLUSH_AFTER_MS))
+        } else if self.usage.has_series() {
+            Some(self.series_at_ms.max(now.mono_ms + FLUSH_AFTER_MS))
         } else {
             None
         };
@@ -187,13 +206,18 @@ impl Recorder {
         if !asked && now.mono_ms < self.usage_at_ms {
             return None;
         }
-        if self.unsettled.is_none() && !self.usage.is_empty() {
+        let takes_series = self.usage.has_series() && (asked || self.series_at_ms <= now.mono_ms);
+        if self.unsettled.is_none() && (takes_series || !self.usage.is_empty()) {
             // Never one that an earlier process gave: it was before now.
             self.last_batch = now.unix_ms.max(self.last_batch + 1);
             self.unsettled = Some(Arc::new(UsageBatch {
                 number: self.last_batch,
                 rows: self.usage.take(),
-                series: Vec::new(),
+                series: if takes_series {
+                    self.usage.take_series()
+                } else {
+                    Vec::new()
+                },
             }));
         }
         self.unsettled.clone()
@@ -205,9 +229,17 @@ impl Recorder {
         }
         self.retain_at_ms = now.mono_ms + RETAIN_EVERY_MS;
         let oldest_ms = |kept_ms| now.unix_ms.saturating_sub(kept_ms);
+        let usage_ms = self.retention.usage_ms;
+        let series_from = [
+            (Grain::Minute, MINUTES_KEPT_MS.min(usage_ms)),
+            (Grain::Hour, HOURS_KEPT_MS.min(usage_ms)),
+            (Grain::Day, usage_ms),
+        ];
         turn.effect(RecorderEffect::Retain {
             oldest_ms: oldest_ms(self.retention.log_ms),
-            usage_from_day: day_of(oldest_ms(self.retention.usage_ms)),
+            usage_from_day: day_of(oldest_ms(usage_ms)),
+            series_from: series_from
+                .map(|(grain, kept_ms)| (grain, grain.point(oldest_ms(kept_ms)))),
         });
         if !std::mem::replace(&mut self.recalled, true) {
             let from_day = day_of(now.unix_ms).saturating_sub(1);

@@ -1,13 +1,15 @@
 //! Usage: who spent what, by day. Rows of the request log fold into sums by owner, group, key, account, model and day.
 //!
 //! Index. [`UsageSums`]: what is counted. [`Latency`]: how long answers took, mergeable. [`UsageFold`]: rows of the log
-//! into rows of usage. [`UsageQuery`] and [`UsageGroups`]: rows of usage into a report.
+//! into rows of usage and of series. [`UsageQuery`] and [`UsageGroups`]: rows of usage into a report. [`SeriesRow`]: usage
+//! over time, one thing at a time.
 //!
 //! Invariant: sums only grow and merging is commutative, so that the order of batches does not matter; a day has at most
 //! [`MAX_ROWS_A_DAY`] rows, whatever clients send; counts saturate.
 
 mod fold;
 mod latency;
+mod points;
 mod query;
 mod series;
 mod sums;
@@ -20,6 +22,7 @@ use crate::id::{AccountId, KeyId};
 
 pub use self::fold::UsageFold;
 pub use self::latency::Latency;
+pub use self::points::MAX_VALUES;
 pub use self::query::{Named, UsageBy, UsageFilter, UsageGroups, UsageQuery};
 pub use self::series::{Grain, SeriesKey, SeriesOf, SeriesQuery, SeriesRow};
 pub use self::sums::UsageSums;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::id::{KeyId, RequestId};
 use crate::record::Route;
+use crate::usage::SeriesOf;
 use uuid::Uuid;
 
 const RETENTION: Retention = Retention {
@@ -188,7 +189,8 @@ fn what_is_old_is_dropped_now_and_then() {
             RecorderEffect::Retain {
                 oldest_ms,
                 usage_from_day,
-            } => Some((*oldest_ms, *usage_from_day)),
+                series_from,
+            } => Some((*oldest_ms, *usage_from_day, *series_from)),
             _ => None,
         })
     };
@@ -199,7 +201,13 @@ fn what_is_old_is_dropped_now_and_then() {
     };
     assert_eq!(recorder.deadline(), Some(start.mono_ms));
     let turn = step(&mut recorder, start, Input::Wake);
-    assert_eq!(retained(&turn), Some((start.unix_ms - 1, 8)));
+    // No longer than usage itself.
+    let series_from = [
+        (Grain::Minute, 8 * 24 * 60),
+        (Grain::Hour, 8 * 24),
+        (Grain::Day, 8),
+    ];
+    assert_eq!(retained(&turn), Some((start.unix_ms - 1, 8, series_from)));
     assert_eq!(recalled(&turn), 1);
     let turn = step(&mut recorder, start.plus(1), Input::Wake);
     assert_eq!(retained(&turn), None);
@@ -207,4 +215,73 @@ fn what_is_old_is_dropped_now_and_then() {
     let turn = step(&mut recorder, next, Input::Wake);
     assert!(retained(&turn).is_some());
     assert_eq!(recalled(&turn), 0, "only at the start");
+}
+
+/// How many requests the series of a write count at their days.
+fn in_series(turn: &Turn<Recorder>) -> Option<u64> {
+    turn.effects.iter().find_map(|effect| {
+        let RecorderEffect::Write { usage, .. } = effect else {
+            return None;
+        };
+        let rows = usage.as_ref()?.series.iter();
+        let days = rows.filter(|row| (row.key.grain, row.key.of) == (Grain::Day, SeriesOf::All));
+        Some(days.map(|row| row.sums.requests).sum())
+    })
+}
+
+#[test]
+fn series_wait_for_more_but_not_for_ever() {
+    let mut recorder = recorder();
+    let start = Now::default().plus(1_000);
+    step(&mut recorder, start, Input::Wake);
+    let (mut now, mut told) = (start, Vec::new());
+    for _ in 0..5 {
+        tell(&mut recorder, now, vec![of_key()]);
+        now = now.plus(recorder.deadline().unwrap() - now.mono_ms);
+        told.push(in_series(&step(&mut recorder, now, Input::Wake)));
+        done(&mut recorder, now, Counted::Written);
+    }
+    assert_eq!(
+        told,
+        [Some(0); 5],
+        "each row came in its time, and no series"
+    );
+    assert_eq!(now.mono_ms, start.mono_ms + 5 * FLUSH_AFTER_MS);
+    let turn = loop {
+        now = now.plus(recorder.deadline().unwrap() - now.mono_ms);
+        let turn = step(&mut recorder, now, Input::Wake);
+        if written(&turn).is_some() {
+            break turn;
+        }
+    };
+    assert_eq!(now.mono_ms, start.mono_ms + SERIES_AFTER_MS);
+    assert_eq!((appended(&turn), in_series(&turn)), (0, Some(5)));
+    done(&mut recorder, now, Counted::Written);
+    now = now.plus(recorder.deadline().unwrap() - now.mono_ms);
+    assert_eq!(written(&step(&mut recorder, now, Input::Wake)), None);
+    assert_eq!(
+        recorder.deadline(),
+        Some(start.mono_ms + RETAIN_EVERY_MS),
+        "nothing is left"
+    );
+}
+
+#[test]
+fn a_flush_writes_series_too() {
+    let mut recorder = recorder();
+    let now = Now::default();
+    tell(&mut recorder, now, vec![of_key(); 3]);
+    let turn = flush(&mut recorder, now, 1);
+    assert_eq!(in_series(&turn), Some(3));
+    // Told again, they are the same; what came meanwhile waits for them.
+    tell(&mut recorder, now, vec![of_key()]);
+    let turn = done(&mut recorder, now, Counted::Unknown);
+    assert_eq!(in_series(&turn), None);
+    done(&mut recorder, now, Counted::Nothing);
+    let turn = flush(&mut recorder, now, 2);
+    assert_eq!(in_series(&turn), Some(3));
+    let turn = done(&mut recorder, now, Counted::Written);
+    assert_eq!(in_series(&turn), Some(1));
+    let turn = done(&mut recorder, now, Counted::Written);
+    assert_eq!(turn.replies, [(Ticket(2), ())]);
 }

@@ -1,4 +1,4 @@
-//! Rows of the request log into rows of usage, held until they are written.
+//! Rows of the request log into rows of usage and of series, held until they are written.
 //!
 //! Invariant: no request is left out for want of room, it is only counted with less detail; a model's name leaves only
 //! when an upstream has answered for it, since clients may write anything there.
@@ -6,7 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{OTHER, UsageKey, UsageRow, UsageSums, day_of};
+use super::points::SeriesFold;
+use super::{OTHER, SeriesRow, UsageKey, UsageRow, UsageSums, day_of};
 use crate::record::{RequestRecord, Route};
 
 /// Names of models that are known to be real. More are not told apart.
@@ -23,6 +24,7 @@ pub struct UsageFold {
     answered: HashSet<Arc<str>>,
     /// Models that rows are held of and that are not known to be real.
     guesses: HashSet<Arc<str>>,
+    series: SeriesFold,
 }
 
 impl UsageFold {
@@ -40,17 +42,19 @@ impl UsageFold {
         if row.key.is_none() || !is_counted(row.route) {
             return;
         }
+        let (model, sums) = (self.model(row), UsageSums::of(row));
+        self.series.add(row, model.as_ref(), &sums);
         let key = UsageKey {
             day: day_of(row.at_ms),
             key: row.key,
             owner: row.owner.clone(),
             group: row.group.clone(),
             account: row.account,
-            model: self.model(row),
+            model,
         };
         let counted = UsageRow {
             account_name: row.account_name.clone(),
-            sums: UsageSums::of(row),
+            sums,
             ..UsageRow::empty(key)
         };
         self.count(counted);
@@ -100,15 +104,26 @@ impl UsageFold {
         }
     }
 
+    /// No rows of usage; there may be some of series.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Everything since the last time.
+    /// Rows of usage since the last time.
     pub fn take(&mut self) -> Vec<UsageRow> {
         self.give_up_guesses();
         std::mem::take(&mut self.rows).into_values().collect()
+    }
+
+    #[must_use]
+    pub fn has_series(&self) -> bool {
+        !self.series.is_empty()
+    }
+
+    /// Rows of series since they were last taken, of each grain.
+    pub fn take_series(&mut self) -> Vec<SeriesRow> {
+        self.series.take(&self.answered)
     }
 }
 
