@@ -56,7 +56,7 @@ type Of = (SeriesOf, Value);
 /// What has been counted and not been taken yet.
 #[derive(Debug, Default)]
 pub(super) struct SeriesFold {
-    /// By minute; few are held at once, and the last one is nearly always the one that is counted at.
+    /// Minutes in their order; nearly always one or two.
     held: HashMap<Of, Vec<(u32, UsageSums)>>,
     points: usize,
     /// Values that have a place on `day`.
@@ -94,17 +94,23 @@ impl SeriesFold {
     }
 
     fn count(&mut self, of: Of, minute: u32, sums: &UsageSums) {
-        if let Some(stands) = self.held.get_mut(&of).and_then(|held| at(held, minute)) {
-            return stands.merge(sums);
+        if let Some(held) = self.held.get_mut(&of)
+            && let Ok(at) = place_of(held, minute)
+        {
+            return held[at].1.merge(sums);
         }
         let (of, minute) = self.place(of, minute);
         let held = self.held.entry(of).or_default();
-        if let Some(stands) = at(held, minute) {
-            return stands.merge(sums);
+        match place_of(held, minute) {
+            Ok(at) => held[at].1.merge(sums),
+            Err(at) => {
+                if held.is_empty() {
+                    held.reserve_exact(1);
+                }
+                held.insert(at, (minute, sums.clone()));
+                self.points += 1;
+            }
         }
-        held.reserve_exact(1);
-        held.push((minute, sums.clone()));
-        self.points += 1;
     }
 
     /// Where something new is counted.
@@ -134,9 +140,8 @@ impl SeriesFold {
     pub(super) fn take(&mut self, real: &HashSet<Arc<str>>) -> Vec<SeriesRow> {
         self.give_up_models(real);
         let mut rows = Vec::with_capacity(Grain::ALL.len() * self.points);
-        for ((of, value), mut held) in self.held.drain() {
+        for ((of, value), held) in self.held.drain() {
             let value = value.told();
-            held.sort_unstable_by_key(|(minute, _)| *minute);
             for grain in Grain::ALL {
                 rolled_up(grain, of, &value, &held, &mut rows);
             }
@@ -159,11 +164,9 @@ impl SeriesFold {
     }
 }
 
-/// From the end: rows come nearly in their order.
-fn at(held: &mut [(u32, UsageSums)], minute: u32) -> Option<&mut UsageSums> {
-    let mut held = held.iter_mut().rev();
-    let found = held.find(|(at, _)| *at == minute);
-    found.map(|(_, sums)| sums)
+/// Where the minute is, or belongs.
+fn place_of(held: &[(u32, UsageSums)], minute: u32) -> Result<usize, usize> {
+    held.binary_search_by_key(&minute, |(at, _)| *at)
 }
 
 /// Minutes in their order, summed by the points of `grain`.
