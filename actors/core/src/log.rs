@@ -159,6 +159,14 @@ pub struct LogSearch {
     pub after: Option<LogCursor>,
 }
 
+impl LogSearch {
+    /// Is this time in what is looked for?
+    #[must_use]
+    pub fn covers(&self, at_ms: u64) -> bool {
+        self.from_ms.is_none_or(|from| at_ms >= from) && self.to_ms.is_none_or(|to| at_ms < to)
+    }
+}
+
 /// Rows that match, the newest first: by when they began where the store keeps that order, else by when they ended, to a
 /// few minutes.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -18,7 +18,7 @@ use crate::bodies::StoredBodies;
 use crate::event::DomainEvent;
 use crate::id::{AccountId, KeyId, LimitId, RequestId, SessionKey};
 use crate::key::{KeyRecord, KeyTotals};
-use crate::log::{LogPage, LogQuery};
+use crate::log::{LogFound, LogPage, LogQuery, LogSearch};
 use crate::record::RequestRecord;
 use crate::usage::{Grain, SeriesQuery, SeriesRow, UsageBatch, UsageQuery, UsageRow};
 
@@ -202,13 +202,19 @@ pub trait LogStore: Send + Sync {
     fn find(&self, id: RequestId) -> PortFuture<'_, Option<RequestRecord>>;
     /// The last rows, or those since a [`LogPage`]. Looks at a bounded part of the log.
     fn tail(&self, query: LogQuery) -> PortFuture<'_, LogPage>;
+    /// From the newest row back. Looks at a bounded part of the log and says where to read on. `Conflict` when the cursor
+    /// is not one that this store gives.
+    fn search(&self, search: LogSearch) -> PortFuture<'_, LogFound>;
 }
 
 /// Bodies of requests and answers, apart from their rows and with a retention of their own.
 pub trait BodyStore: Send + Sync {
-    /// What is there already stays.
+    /// All of them or none; what is there already stays. `Unavailable` when there is no room: the caller counts what was
+    /// lost.
     fn append(&self, bodies: Vec<StoredBodies>) -> PortFuture<'_, ()>;
     fn find(&self, id: RequestId) -> PortFuture<'_, Option<StoredBodies>>;
+    /// From now on so many bytes at most, where the backend counts them: it starts with a bound of its own.
+    fn bound(&self, _max_bytes: u64) {}
     /// Drops days older than `oldest_ms`; returns how many segments went.
     fn retain(&self, oldest_ms: u64) -> PortFuture<'_, usize>;
 }
@@ -254,7 +260,9 @@ pub struct Stores {
     pub meta: Arc<dyn MetaStore>,
     pub events: Arc<dyn EventStore>,
     pub log: Arc<dyn LogStore>,
+    pub bodies: Arc<dyn BodyStore>,
     pub usage: Arc<dyn UsageStore>,
+    pub audit: Arc<dyn AuditStore>,
 }
 
 impl std::fmt::Debug for Stores {
@@ -262,7 +270,6 @@ impl std::fmt::Debug for Stores {
         f.write_str("Stores")
     }
 }
-    pub audit: Arc<dyn AuditStore>,
 
 /// Asks an upstream whether an account's credential works.
 pub trait Prober: Send + Sync {

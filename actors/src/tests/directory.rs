@@ -198,6 +198,45 @@ impl LogStore for Totals {
     fn tail(&self, _: troupe_core::log::LogQuery) -> PortFuture<'_, troupe_core::log::LogPage> {
         done(troupe_core::log::LogPage::default())
     }
+    fn search(
+        &self,
+        _: troupe_core::log::LogSearch,
+    ) -> PortFuture<'_, troupe_core::log::LogFound> {
+        done(troupe_core::log::LogFound::default())
+    }
+}
+
+impl BodyStore for Totals {
+    fn append(&self, _: Vec<troupe_core::bodies::StoredBodies>) -> PortFuture<'_, ()> {
+        done(())
+    }
+    fn find(
+        &self,
+        _: troupe_core::RequestId,
+    ) -> PortFuture<'_, Option<troupe_core::bodies::StoredBodies>> {
+        done(None)
+    }
+    fn retain(&self, _: u64) -> PortFuture<'_, usize> {
+        done(0)
+    }
+}
+
+impl AuditStore for Totals {
+    fn append(&self, _: Vec<troupe_core::audit::AuditRow>) -> PortFuture<'_, ()> {
+        done(())
+    }
+    fn anchor(&self, _: Arc<str>) -> PortFuture<'_, Option<troupe_core::audit::AuditAnchor>> {
+        done(None)
+    }
+    fn search(
+        &self,
+        _: troupe_core::audit::AuditSearch,
+    ) -> PortFuture<'_, Vec<troupe_core::audit::AuditRow>> {
+        done(Vec::new())
+    }
+    fn retain(&self, _: u64) -> PortFuture<'_, usize> {
+        done(0)
+    }
 }
 
 impl Prober for Totals {
@@ -260,7 +299,9 @@ fn with_directory<F: Future<Output = ()>>(
             meta: store.clone(),
             events: store.clone(),
             log: store.clone(),
+            bodies: store.clone(),
             usage: store.clone(),
+            audit: store.clone(),
         };
         let directory = Directory::start(
             Tree::on_this_thread(Clock::virtual_time()),

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod audit;
+pub(crate) mod bodies;
 mod facts;
 mod keys;
 mod log;
@@ -87,6 +88,9 @@ contract!(
     keys::both_secrets_of_a_rotated_key_are_taken,
     keys::totals_start_at_zero_and_are_replaced,
     keys::of_eight_writers_one_wins,
+    bodies::bodies_are_found_by_their_id,
+    bodies::bodies_that_are_there_stay,
+    bodies::old_bodies_go_by_the_day,
     facts::the_first_owner_wins,
     facts::of_eight_owners_one_wins,
     facts::meta_is_written_once,
@@ -98,15 +102,15 @@ contract!(
     log::the_last_rows_are_told_in_order,
     log::only_rows_that_match_are_told,
     log::a_reader_reads_on_where_it_was,
-    usage::usage_is_added_up,
-    usage::a_batch_is_counted_once,
-    usage::usage_is_asked_for_by_each_dimension,
-    usage::only_usage_that_matches_is_told,
     audit::lines_are_mirrored_in_their_order,
     audit::a_mirror_may_begin_late,
     audit::the_newest_lines_are_told_by_page,
     audit::only_lines_that_match_are_told,
     audit::old_lines_go_and_the_anchor_stays,
+    usage::usage_is_added_up,
+    usage::a_batch_is_counted_once,
+    usage::usage_is_asked_for_by_each_dimension,
+    usage::only_usage_that_matches_is_told,
     usage::a_day_of_usage_is_bounded_and_loses_nothing,
     usage::old_usage_goes,
     series::series_are_added_up,

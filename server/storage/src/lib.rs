@@ -5,6 +5,8 @@
 //! and so is what a counter of a limit was raised by; a change and the event that tells it stand or fall together;
 //! nothing secret is stored in the clear.
 
+pub mod audit;
+mod bodies;
 mod codec;
 #[cfg(test)]
 mod contract;

@@ -2,7 +2,10 @@
 //!
 //! Invariant: a row belongs to the UTC day of its `at_ms`, and a day is one segment.
 
+mod cursor;
+mod file;
 mod read;
+mod search;
 mod segment;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +13,15 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 
-pub(crate) use segment::SegmentLog;
+use troupe_core::port::StoreError;
+
+pub(crate) use file::{opened, read_part};
+pub(crate) use segment::{SegmentLog, blocking};
+
+/// A cursor that this backend does not give.
+pub(crate) fn foreign_cursor() -> StoreError {
+    StoreError::Conflict("this cursor is of another log; ask again without a cursor".into())
+}
 
 /// The UTC day of a time in milliseconds since the Unix epoch; times beyond the calendar count as its last day.
 pub(crate) fn day_of(at_ms: u64) -> Date {
@@ -20,6 +31,23 @@ pub(crate) fn day_of(at_ms: u64) -> Date {
         .unwrap_or(Timestamp::MAX)
         .to_zoned(TimeZone::UTC)
         .date()
+}
+
+/// An id and the row's time are taken from two clocks.
+const CLOCKS_APART_MS: u64 = 60_000;
+
+/// The days that a request of this time may be in, the likeliest first.
+pub(crate) fn days_near(at_ms: u64) -> Vec<Date> {
+    let mut days = vec![day_of(at_ms)];
+    for near in [
+        at_ms.saturating_sub(CLOCKS_APART_MS),
+        at_ms.saturating_add(CLOCKS_APART_MS),
+    ] {
+        if !days.contains(&day_of(near)) {
+            days.push(day_of(near));
+        }
+    }
+    days
 }
 
 const SUFFIX: &str = ".jsonl";

@@ -5,9 +5,11 @@
 
 mod accounts;
 mod audit;
+mod bodies;
 pub(crate) mod cells;
 mod facts;
 mod keys;
+mod log;
 mod quotas;
 mod series;
 mod sessions;
@@ -63,9 +65,9 @@ struct State {
     /// How many rows a day has.
     usage_days: BTreeMap<u32, usize>,
     usage_batch: Option<u64>,
+    audit: audit::Lines,
     series: BTreeMap<SeriesKey, UsageSums>,
 }
-    audit: audit::Lines,
 
 impl State {
     fn push_event(&mut self, event: DomainEvent) {
@@ -100,6 +102,7 @@ pub(crate) fn stores() -> Stores {
         meta: memory.clone(),
         events: memory.clone(),
         log: memory.clone(),
+        bodies: Arc::new(bodies::MemoryBodies::default()),
         usage: memory.clone(),
         audit: memory,
     }

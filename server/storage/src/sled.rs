@@ -4,13 +4,14 @@
 //! DATA/store/      sled (format in the tree `meta`)
 //! DATA/ledger/     counters of limits, of this process (folded into the tree `quotas` at the next start)
 //! DATA/requests/   request log, a segment per day
+//! DATA/bodies/     bodies of requests, a file per day
 //! ```
 //! Invariant: a port's write is one sled transaction over the row, its indexes and its outbox event, and is on the disk
 //! before the port answers, except for trees whose policy says `Lazy`.
 
 mod accounts;
-mod engine;
 mod audit;
+mod engine;
 mod facts;
 mod flush;
 mod keys;
@@ -36,6 +37,7 @@ pub(crate) use engine::Engine;
 use trees::Trees;
 
 use crate::OpenError;
+use crate::bodies::FrameBodies;
 use crate::fs::{private_dir, private_file, sync_dir};
 use crate::ledger::Ledger;
 use crate::log::SegmentLog;
@@ -72,6 +74,7 @@ pub(crate) fn open(data_dir: &Path) -> Result<(Stores, Engine, Ledger), OpenErro
     })?;
     let ledger = Ledger::begin(data_dir)?;
     let log = SegmentLog::open(data_dir).map_err(at)?;
+    let bodies = FrameBodies::open(data_dir).map_err(at)?;
     sync_dir(&folder)
         .and_then(|()| sync_dir(data_dir))
         .map_err(at)?;
@@ -87,6 +90,7 @@ pub(crate) fn open(data_dir: &Path) -> Result<(Stores, Engine, Ledger), OpenErro
         meta: port.clone(),
         events: port.clone(),
         log: Arc::new(log),
+        bodies: Arc::new(bodies),
         usage: port.clone(),
         audit: port,
     };

@@ -62,6 +62,7 @@ impl Operation for TailRequests {
                 account: self.account.map(Into::into),
                 status: self.status,
                 api_only: !self.all,
+                ..LogFilter::default()
             },
             limit: self.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX),
             after: self.after,

@@ -3,9 +3,7 @@
 //! Invariant: nothing here holds the writer's lock or changes a file. What follows the last line end is being written,
 //! or was cut by a crash: it is no row yet. Memory is bounded by [`BLOCK_BYTES`] and the query's limit.
 
-use std::fs::File;
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
@@ -14,38 +12,25 @@ use troupe_core::RequestId;
 use troupe_core::log::{LogPage, LogPosition, LogQuery};
 use troupe_core::record::RequestRecord;
 
+use super::file::{BLOCK_BYTES, Backwards, opened, read_part, whole_len};
 use super::segment::segments;
-use super::{day_of, segment_path};
+use super::{days_near, segment_path};
 
-/// Read at once. No row is longer; what is, is passed over.
-const BLOCK_BYTES: usize = 1024 * 1024;
 /// Looked at for one page.
 const PAGE_BYTES: u64 = 256 * 1024 * 1024;
 /// Segments that a position follows: a request that began before midnight is written to its own day after it.
 const FOLLOWED: usize = 2;
-/// An id and the row's time are taken from two clocks.
-const CLOCKS_APART_MS: u64 = 60_000;
 
 /// The row of one request.
 pub(super) fn find(folder: &Path, id: RequestId) -> io::Result<Option<RequestRecord>> {
-    let at_ms = id.time_ms();
-    let mut days = vec![day_of(at_ms)];
-    for near in [
-        at_ms.saturating_sub(CLOCKS_APART_MS),
-        at_ms.saturating_add(CLOCKS_APART_MS),
-    ] {
-        if !days.contains(&day_of(near)) {
-            days.push(day_of(near));
-        }
-    }
     let needle = format!("\"id\":\"{id}\"");
     let needle = memmem::Finder::new(needle.as_bytes());
-    for day in days {
+    for day in days_near(id.time_ms()) {
         let Some(file) = opened(&segment_path(folder, day))? else {
             continue;
         };
-        let mut blocks = Backwards::from(&file, whole_len(&file)?);
-        while let Some(block) = blocks.next()? {
+        let mut blocks = Backwards::within(&file, 0, whole_len(&file)?);
+        while let Some(block) = blocks.next()?.map(|block| block.lines) {
             // In a text the quotes would be escaped: what is found is the row's own id.
             if let Some(at) = needle.find(&block) {
                 let start = memrchr(b'\n', &block[..at]).map_or(0, |end| end + 1);
@@ -86,8 +71,8 @@ fn last(all: Segments<'_>, query: &LogQuery, most: u64) -> io::Result<LogPage> {
         if nth < FOLLOWED {
             page.position.0.insert(day.to_string(), len);
         }
-        let mut blocks = Backwards::from(&file, len);
-        while !full && let Some(block) = blocks.next()? {
+        let mut blocks = Backwards::within(&file, 0, len);
+        while !full && let Some(block) = blocks.next()?.map(|block| block.lines) {
             for line in block.rsplit(|byte| *byte == b'\n') {
                 full |= take(line, query, &mut page);
                 if full {
@@ -168,99 +153,8 @@ fn take(line: &[u8], query: &LogQuery, page: &mut LogPage) -> bool {
     page.rows.len() >= query.limit
 }
 
-fn parsed(line: &[u8]) -> Option<RequestRecord> {
+pub(super) fn parsed(line: &[u8]) -> Option<RequestRecord> {
     serde_json::from_slice(line).ok()
-}
-
-fn opened(path: &Path) -> io::Result<Option<File>> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Reads from `start`; less where the file ends.
-fn read_part(file: &File, start: u64, most: usize, part: &mut Vec<u8>) -> io::Result<()> {
-    part.resize(most, 0);
-    let mut filled = 0;
-    while let Some(rest) = part.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, start + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    part.truncate(filled);
-    Ok(())
-}
-
-/// Length of the file up to and with its last line end.
-pub(super) fn whole_len(file: &File) -> io::Result<u64> {
-    let mut end = file.metadata()?.len();
-    let mut part = Vec::new();
-    while end > 0 {
-        let start = end.saturating_sub(4096);
-        read_part(
-            file,
-            start,
-            usize::try_from(end - start).unwrap_or(0),
-            &mut part,
-        )?;
-        match memrchr(b'\n', &part) {
-            Some(at) => return Ok(start + at as u64 + 1),
-            None => end = start,
-        }
-    }
-    Ok(0)
-}
-
-/// Whole lines from the end to the start, a block at a time; in a block they stand in the order of the file.
-struct Backwards<'a> {
-    file: &'a File,
-    /// What is before it has not been read.
-    at: u64,
-    /// The end of a line whose start is before `at`, without its line end.
-    carry: Vec<u8>,
-}
-
-impl<'a> Backwards<'a> {
-    fn from(file: &'a File, end: u64) -> Self {
-        Self {
-            file,
-            at: end,
-            carry: Vec::new(),
-        }
-    }
-
-    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
-        while self.at > 0 {
-            let start = self.at.saturating_sub(BLOCK_BYTES as u64);
-            let mut block = Vec::new();
-            let most = usize::try_from(self.at - start).unwrap_or(BLOCK_BYTES);
-            read_part(self.file, start, most, &mut block)?;
-            self.at = start;
-            block.append(&mut self.carry);
-            if start == 0 {
-                return Ok(Some(block));
-            }
-            match memchr(b'\n', &block) {
-                Some(end) => {
-                    let whole = block.split_off(end + 1);
-                    block.truncate(end);
-                    self.carry = block;
-                    if !whole.is_empty() {
-                        return Ok(Some(whole));
-                    }
-                }
-                None if block.len() <= BLOCK_BYTES => self.carry = block,
-                // Its end is dropped; the start that is left is no row either.
-                None => {}
-            }
-        }
-        Ok(None)
-    }
 }
 
 #[cfg(test)]

@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::Date;
 use troupe_core::RequestId;
-use troupe_core::log::{LogPage, LogQuery};
+use troupe_core::log::{LogFound, LogPage, LogQuery, LogSearch};
 use troupe_core::port::{LogStore, PortFuture, StoreError};
 use troupe_core::record::RequestRecord;
 
-use super::{SUFFIX, day_of, read, segment_path};
+use super::cursor::Cursor;
+use super::file::whole_len;
+use super::{SUFFIX, day_of, foreign_cursor, read, search, segment_path};
 use crate::fs::{private_dir, private_file};
 
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -71,7 +73,7 @@ impl SegmentLog {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     step: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(step)
@@ -109,6 +111,14 @@ impl LogStore for SegmentLog {
 
     fn tail(&self, query: LogQuery) -> PortFuture<'_, LogPage> {
         Box::pin(self.reading(move |folder| read::tail(folder, &query)))
+    }
+
+    fn search(&self, search: LogSearch) -> PortFuture<'_, LogFound> {
+        Box::pin(async move {
+            let after = search.after.as_ref().map(Cursor::parse).transpose()?;
+            let found = self.reading(move |folder| search::search(folder, &search, after));
+            found.await?.ok_or_else(foreign_cursor)
+        })
     }
 }
 
@@ -155,7 +165,7 @@ fn write_rows(mut file: &File, rows: &[RequestRecord]) -> io::Result<()> {
 /// Cuts what follows the last line end and leaves the file open at its end.
 fn repair(file: &mut File) -> io::Result<()> {
     let len = file.seek(SeekFrom::End(0))?;
-    let end = read::whole_len(file)?;
+    let end = whole_len(file)?;
     if end < len {
         tracing::warn!(
             cut_bytes = len - end,
