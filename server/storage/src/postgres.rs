@@ -7,9 +7,15 @@
 //! there; neither the URL nor what the server writes is repeated in an error or a log.
 
 mod address;
+mod audit;
+mod bodies;
 mod fault;
 mod health;
+mod log;
 mod migrate;
+mod partitions;
 mod pool;
+mod series;
 #[cfg(test)]
 pub(crate) mod testing;
+mod usage;

@@ -19,11 +19,18 @@ pub(super) struct Migration {
     pub sql: &'static str,
 }
 
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "base",
-    sql: include_str!("../../migrations/0001_base.sql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "base",
+        sql: include_str!("../../migrations/0001_base.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "records",
+        sql: include_str!("../../migrations/0002_records.sql"),
+    },
+];
 
 const LOCK: i64 = 0x7472_6f75_7065_0000;
 const TABLE: &str = "create table if not exists troupe_migrations (
