@@ -19,6 +19,7 @@ use troupe_core::account::AccountState;
 use troupe_core::port::{Members, StoreError};
 use troupe_storage::{Backend, OpenError};
 
+use crate::audit::{Audit, Settings};
 use crate::config::{Config, Loaded, Reloader};
 use crate::gateway::{Gateway, KeyWrite, Shared};
 use crate::keeper::Keeper;
@@ -73,7 +74,7 @@ pub enum FirstKey {
 }
 
 /// Name of a node that is alone.
-const NODE: &str = "local";
+pub(crate) const NODE: &str = "local";
 
 /// Name of the key that a gateway without keys makes for itself.
 pub const DEFAULT_KEY: &str = "default";
@@ -92,6 +93,8 @@ impl App {
         let config = &loaded.config;
         let backend = troupe_storage::open(&config.storage.url.to_string(), &cwd)?;
         let keyring = keyring(config, &cwd, &backend.stores).await?;
+        let settings = Settings::of(config, &cwd, backend.data_dir.as_deref(), NODE);
+        let audit = Audit::start(settings, backend.stores.clone(), &io).await;
         let networks = Arc::new(Networks::default());
         let prober = Arc::new(UpstreamProber::new(Arc::clone(&networks)));
         let vault = Arc::new(keyring.vault);
@@ -112,6 +115,15 @@ impl App {
             },
             directory_config(config),
         );
+        audit
+            .name_accounts({
+                let directory = Arc::downgrade(&directory);
+                move |id| {
+                    let account = directory.upgrade()?.account(id)?;
+                    Some(account.name.to_string())
+                }
+            })
+            .await;
         let plan = Plan::compile(config);
         directory.set_limit_policy(Arc::clone(&plan.limits));
         let telemetry = Arc::new(Telemetry::start(known_models(&plan)));
@@ -124,6 +136,7 @@ impl App {
                 networks,
                 telemetry,
                 members,
+                audit: audit.clone(),
             },
             plan,
         );
@@ -138,6 +151,7 @@ impl App {
             prober.clone(),
         )
         .live(Arc::clone(&directory))
+        .audited_by(audit.clone())
         .planned_by({
             // What changes keys is held by a task that ends with the gateway.
             let (gateway, plan) = (Arc::downgrade(&gateway), gateway.plan.load_full());
@@ -157,6 +171,10 @@ impl App {
         write_keys(&gateway, operations.acting_as("system"));
         let first_key = first_key(&operations).await?;
         let reloader = Reloader::new(config.clone())
+        // A trail that cannot be written keeps operators from changes, not the gateway from serving.
+        if let Err(error) = audit.settle().await {
+            tracing::error!(%error, "the start is told later");
+        }
             .with(Arc::new(sections::PlanSection(Arc::clone(&gateway))))
             .with(Arc::new(sections::DeclaredSection::new(
                 &operations,

@@ -17,6 +17,7 @@ use troupe_core::port::{Members, Stores};
 use troupe_storage::crypt::KeyHasher;
 use troupe_upstream::breaker::Breakers;
 
+use crate::audit::Audit;
 use crate::load::Load;
 use crate::networks::Networks;
 use crate::pipeline::web::WebSessions;
@@ -56,6 +57,7 @@ pub struct Shared {
     pub telemetry: Arc<Telemetry>,
     pub members: Arc<dyn Members>,
 }
+    pub audit: Audit,
 
 /// Shared by the workers, the control socket and the lifecycle.
 pub struct Gateway {
@@ -167,6 +169,7 @@ impl Gateway {
         counter!("troupe_actor_restarts_total").absolute(self.directory.tree().panics());
         gauge!("troupe_actor_mailbox_depth", "actor" => "recorder")
             .set(self.directory.recorder().handle.stats().asks as f64);
+        self.audit.figures().publish();
         self.telemetry.render()
     }
 

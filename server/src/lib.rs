@@ -9,6 +9,7 @@
 
 pub mod account_rules;
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -12,6 +12,7 @@ mod demo;
 mod drain;
 mod reload;
 mod serve;
+mod told;
 
 pub use demo::demo;
 pub use serve::{ServeOptions, serve};

@@ -26,6 +26,7 @@ pub mod key;
 pub mod limits;
 pub mod observe;
 pub mod own;
+pub mod noted;
 pub mod owner;
 pub mod place;
 pub mod relay;

@@ -24,7 +24,7 @@ use troupe_wire::path;
 
 use crate::error::Problem;
 use crate::gateway::Phase;
-use crate::pipeline::{Exchange, address, answer, body, key};
+use crate::pipeline::{Exchange, address, answer, body, key, noted};
 use crate::plan::Plan;
 use crate::worker::Worker;
 
@@ -99,7 +99,10 @@ fn refuse_path(
     let admitted = key::identify(&exchange.worker.gateway, request.headers(), plan)
         .and_then(|caller| address::check(request, &caller.entry.record(), plan));
     let problem = match admitted {
-        Err(problem) if request.uri().path().starts_with("/v1") => problem,
+        Err(problem) if request.uri().path().starts_with("/v1") => {
+            noted::sign_in_failed(&exchange, request, plan, &problem);
+            problem
+        }
         _ => Problem::NotFound(why.to_owned()),
     };
     answer::problem(&mut exchange, &problem, plan)
@@ -115,7 +118,10 @@ async fn below_v1(
     let identified = key::identify(&exchange.worker.gateway, request.headers(), &plan);
     let key::Caller { entry, own } = match identified {
         Ok(caller) => caller,
-        Err(problem) => return answer::problem(&mut exchange, &problem, &plan),
+        Err(problem) => {
+            noted::sign_in_failed(&exchange, request, &plan, &problem);
+            return answer::problem(&mut exchange, &problem, &plan);
+        }
     };
     if let Err(problem) = known(&mut exchange, request, &entry.record(), &plan) {
         return answer::problem(&mut exchange, &problem, &plan);

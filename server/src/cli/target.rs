@@ -11,6 +11,8 @@ use troupe_storage::crypt::{Keyring, MasterKey};
 use troupe_storage::{Backend, OpenError};
 
 use super::error::CliError;
+use crate::app::NODE;
+use crate::audit::{Audit, Settings};
 use crate::config::storage::StorageUrl;
 use crate::config::{self, Flags, Loaded, Sources};
 use crate::control::client::{Client, connect};
@@ -80,9 +82,20 @@ impl Target {
         match reach::<O>(&self.loaded, &self.cwd, &data_dir).await? {
             Reached::Running(client) => Ok(client.call(&operation).await?),
             Reached::Store(backend, ops) => {
-                let ops = ops.with_logins(Arc::clone(&self.logins));
-                let outcome = operation.run(&ops).await;
+                let mut ops = ops.with_logins(Arc::clone(&self.logins));
+                let audit = if O::READS {
+                    None
+                } else {
+                    Some(self.audit(&backend).await)
+                };
+                if let Some(audit) = audit.clone() {
+                    ops = ops.audited_by(audit);
+                }
+                let outcome = ops.carry_out(operation).await;
                 drop(ops);
+                if let Some(audit) = audit {
+                    audit.close().await;
+                }
                 let closed = backend.close().await;
                 let outcome = outcome?;
                 closed.map_err(|error| {
@@ -91,6 +104,16 @@ impl Target {
                 Ok(outcome)
             }
         }
+    }
+}
+
+impl Target {
+    /// The trail of a stopped gateway, open for what this command changes.
+    async fn audit(&self, backend: &Backend) -> Audit {
+        let data_dir = backend.data_dir.as_deref();
+        let settings = Settings::of(&self.loaded.config, &self.cwd, data_dir, NODE);
+        let stores = backend.stores.clone();
+        Audit::start(settings, stores, &tokio::runtime::Handle::current()).await
     }
 }
 

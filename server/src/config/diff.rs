@@ -28,11 +28,9 @@ const NEEDS_RESTART: &[(&str, Changed)] = &[
         a.sessions.idle_timeout != b.sessions.idle_timeout
     }),
     ("sessions.max", |a, b| a.sessions.max != b.sessions.max),
-    ("request_log.retention", |a, b| {
-        a.request_log.retention != b.request_log.retention
-    }),
-    ("usage.retention", |a, b| {
-        a.usage.retention != b.usage.retention
+    ("audit.dir", |a, b| a.audit.dir != b.audit.dir),
+    ("audit.retention", |a, b| {
+        a.audit.retention != b.audit.retention
     }),
     ("admin.enabled", |a, b| a.admin.enabled != b.admin.enabled),
     ("telemetry.log.format", |a, b| {

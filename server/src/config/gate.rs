@@ -33,9 +33,6 @@ pub(super) const GATES: &[Gate] = &[
     gate("cache.responses.ttl", ANY),
     gate("cache.responses.max_bytes", ANY),
     gate("cache.prompt.mode", "off"),
-    gate("audit.dir", ANY),
-    gate("audit.retention", ANY),
-    gate("request_log.bodies", "off"),
     gate("admin.bind", "null"),
     gate("admin.allow_from", "[]"),
     gate("admin.session_ttl", ANY),
@@ -54,7 +51,6 @@ pub(super) const SECTIONS: &[&str] = &[
     "cache",
     "cache.responses",
     "cache.prompt",
-    "audit",
     "telemetry.otlp",
 ];
 

@@ -1,7 +1,7 @@
 //! The configuration: one file per section, and how it is loaded, shown, watched and reloaded.
 //!
 //! Index. Sections: [`server`], [`storage`], [`secrets`], [`accounts`], [`keys`], [`models`],
-//! [`routing`], [`limits`], [`sessions`], [`streaming`], [`request_log`], [`usage`], [`admin`],
+//! [`routing`], [`limits`], [`sessions`], [`streaming`], [`request_log`], [`usage`], [`audit`], [`admin`],
 //! [`telemetry`], [`web_session`], [`passthrough`]; keys of later versions: `gate`.
 //! Loading: `parse` (YAML → tree) → `interpolate` (`${VAR}`) → `environ` and flags (over the
 //! tree) → `gate` → `read`/`de` (tree → types) → `check`/`rules`; in order in [`load`].
@@ -13,6 +13,7 @@
 mod access;
 pub mod accounts;
 pub mod admin;
+pub mod audit;
 mod check;
 mod de;
 mod diff;
@@ -99,6 +100,8 @@ pub struct Config {
     pub request_log: request_log::RequestLog,
     #[garde(dive)]
     pub usage: usage::Usage,
+    #[garde(dive)]
+    pub audit: audit::Audit,
     #[garde(dive)]
     pub admin: admin::Admin,
     #[garde(dive)]

@@ -64,6 +64,12 @@ impl Refusal {
         self.short.name
     }
 
+    /// What is short.
+    #[must_use]
+    pub fn shortage(&self) -> &Shortage {
+        &self.short
+    }
+
     #[must_use]
     pub fn balances(&self) -> &Balances {
         &self.balances

@@ -81,8 +81,8 @@ pub async fn drain(
     clean
 }
 
-/// Stops actors, then the store. `false` when something could not be written.
-pub async fn stop(app: App) -> bool {
+/// Stops actors, then the trail and the store; `clean`: nothing was cut short. `false` when something could not be written.
+pub async fn stop(app: App, clean: bool) -> bool {
     let App {
         gateway,
         operations,
@@ -98,8 +98,11 @@ pub async fn stop(app: App) -> bool {
     // Workers let go of it when their threads end; if one lingers, the process's end stops the arbiters.
     let _ = directory.finish();
     match backend.close().await {
+    let audit = gateway.audit.clone();
+    super::told::stopped(&audit, clean).await;
         Ok(()) => true,
         Err(error) => {
+    audit.close().await;
             tracing::error!(%error, "the store did not close cleanly");
             false
         }

@@ -3,6 +3,7 @@
 use actix_web::dev::ServerHandle;
 
 use super::drain::{self, Signals};
+use super::told;
 use crate::app::App;
 use crate::config::server::Drain;
 use crate::config::{Loaded, Sources, load, watch};
@@ -36,7 +37,7 @@ pub(super) async fn follow(
                 }
                 Some(()) = changes.recv() => {}
             }
-            if let Some(new_inputs) = apply(app, sources)
+            if let Some(new_inputs) = apply(app, sources).await
                 && new_inputs != inputs
             {
                 inputs = new_inputs;
@@ -48,7 +49,8 @@ pub(super) async fn follow(
 }
 
 /// Loads and takes over; the old configuration stays when anything is wrong. Returns the files to watch.
-fn apply(app: &App, sources: &Sources) -> Option<Vec<std::path::PathBuf>> {
+async fn apply(app: &App, sources: &Sources) -> Option<Vec<std::path::PathBuf>> {
+    let before = app.reloader.current();
     let applied =
         load(sources).and_then(|loaded| Ok((app.reloader.apply(loaded.config)?, loaded.inputs)));
     match applied {
@@ -57,6 +59,8 @@ fn apply(app: &App, sources: &Sources) -> Option<Vec<std::path::PathBuf>> {
                 metrics::counter!("troupe_config_reloads_total", "outcome" => "applied")
                     .increment(1);
                 tracing::info!("configuration reloaded");
+                let (audit, after) = (&app.gateway.audit, app.reloader.current());
+                told::reloaded(audit, &before, &after, &report.needs_restart).await;
             }
             if !report.needs_restart.is_empty() {
                 tracing::warn!(keys = ?report.needs_restart, "these changes need a restart");
@@ -66,6 +70,7 @@ fn apply(app: &App, sources: &Sources) -> Option<Vec<std::path::PathBuf>> {
         Err(errors) => {
             metrics::counter!("troupe_config_reloads_total", "outcome" => "rejected").increment(1);
             tracing::error!(%errors, "the new configuration is rejected, the old one stays");
+            told::rejected(&app.gateway.audit, &errors.to_string()).await;
             None
         }
     }

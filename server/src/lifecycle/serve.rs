@@ -162,6 +162,7 @@ async fn live(
     let member = app.gateway.members.this();
     tracing::info!(node = %member.node, boot.epoch = member.boot_epoch, %address, "ready");
     app.gateway.set_phase(Phase::Ready);
+    super::told::started(&app.gateway.audit, &address.to_string()).await;
     announce(&app, &format!("http://{address}"));
     let clean = reload::follow(&app, &sources, loaded, signals, http, &config.server.drain).await;
     upkeep.abort();
@@ -169,7 +170,7 @@ async fn live(
     if let Some(control) = control {
         let _ = control.await;
     }
-    let stored = drain::stop(app).await;
+    let stored = drain::stop(app, clean).await;
     Ok(if clean && stored { DONE } else { FAILED })
 }
 

@@ -7,6 +7,7 @@ use super::accounts::{
     ExplainRouting, ListAccounts, RefreshAccount, RemoveAccount, ShowAccount, StartLogin,
     TestAccount, UpdateAccount,
 };
+use super::audit::AuditAnchors;
 use super::import::ApplyImport;
 use super::keys::{
     CreateKey, DisableKey, EnableKey, ExplainLimits, ListKeys, RevokeKey, RotateKey, ShowKey,
@@ -51,6 +52,7 @@ pub async fn dispatch(ops: &Operations, name: &str, input: Value) -> Result<Valu
         TailRequests::NAME => run::<TailRequests>(ops, input).await,
         ReportUsage::NAME => run::<ReportUsage>(ops, input).await,
         _ => Err(OpError::new(
+        AuditAnchors::NAME => run::<AuditAnchors>(ops, input).await,
             ErrorCode::NotAvailable,
             "the running gateway does not know this command; it may be of another version: restart it with this one",
         )),

@@ -27,6 +27,8 @@ pub enum ErrorCode {
     Upstream,
     /// The store did not take it; nothing was changed.
     StoreUnavailable,
+    /// The audit trail cannot be written; nothing was changed.
+    AuditUnavailable,
     /// The store failed while writing; the change may be there.
     Unknown,
     #[serde(other)]

@@ -12,6 +12,8 @@ mod item;
 mod keys;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use troupe_core::audit::AuditStatus;
 
 pub use self::convert::{OauthDefaults, items};
 pub use self::item::{ImportAccount, ImportKey};
@@ -80,6 +82,18 @@ impl Operation for ApplyImport {
         for item in self.keys {
             let done = keys::import(ops, &mut keys, item, self.dry_run).await;
             report.items.push(done);
+        }
+        if !self.dry_run {
+            let of = |wanted| report.items.iter().filter(|i| i.outcome == wanted).count();
+            let counts = json!({
+                "added": of(ImportOutcome::Added),
+                "updated": of(ImportOutcome::Updated),
+                "unchanged": of(ImportOutcome::Unchanged),
+                "refused": of(ImportOutcome::Refused),
+            });
+            let done = AuditStatus::Ok;
+            ops.audit("import.applied", "store", done, None, Some(counts))
+                .await?;
         }
         Ok(report)
     }

@@ -1,6 +1,7 @@
 //! Operations on keys and accounts: the one place where an operator's wish becomes a change.
 //!
-//! Index. [`keys`] and [`accounts`]: one file per operation. [`dispatch`]: operations by name, for doors that take
+//! Index. [`keys`] and [`accounts`]: one file per operation. [`audit`]: how an operation is
+//! carried out, and told. [`dispatch`]: operations by name, for doors that take
 //! JSON. [`declared`]: what the configuration file owns. [`credential`]: sealing and opening of accounts' secrets.
 //! [`import`]: what other gateways kept. [`limits`]: how they are written. [`patch`]: fields that are kept, removed or set. [`open`]: the master key and
 //! what it gives access to. [`reseal`]: after a change of it. [`requests`]: the request log. [`usage`]: who spent what.
@@ -10,6 +11,7 @@
 //! never shows what the store does not have; no secret is in a `Debug` or in an error.
 
 pub mod accounts;
+pub mod audit;
 pub mod credential;
 pub mod declared;
 pub mod dispatch;
@@ -44,6 +46,7 @@ use self::accounts::Logins;
 pub use self::declared::Declared;
 pub use self::error::{ErrorCode, OpError};
 pub use self::prober::UpstreamProber;
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::plan::Plan;
 
@@ -74,6 +77,8 @@ pub struct Operations {
     /// Who acts, as the events tell it.
     actor: String,
     changing: Arc<tokio::sync::Mutex<()>>,
+    /// Where changes are told before they are acknowledged; none where operations only read.
+    audit: Option<Audit>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -108,6 +113,7 @@ impl Operations {
             changing: Arc::default(),
         }
     }
+            audit: None,
 
     /// On a running gateway: changes are published at once.
     #[must_use]
@@ -132,6 +138,13 @@ impl Operations {
 
     fn plan(&self) -> Arc<Plan> {
         (self.plan)()
+    }
+
+    /// Changes are told there before they are acknowledged.
+    #[must_use]
+    pub fn audited_by(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
+        self
     }
 
     /// Web sessions are switched on and their terms acknowledged.

@@ -31,6 +31,13 @@ pub fn check(request: &HttpRequest, key: &KeyRecord, plan: &Plan) -> Result<(), 
     }
 }
 
+/// Where a request comes from, for whoever notes it.
+#[must_use]
+pub fn remote(request: &HttpRequest, plan: &Plan) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip();
+    Some(client(peer, request.headers(), &plan.trusted_proxies))
+}
+
 /// The address of the client behind `peer`. The farthest proxy where all are trusted; `peer` where one of them wrote what
 /// is no address.
 fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Cidr]) -> IpAddr {

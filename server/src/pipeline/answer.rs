@@ -17,6 +17,7 @@ use super::attempt::Opened;
 use super::exchange::Exchange;
 use super::failure::Whole;
 use super::limits::told;
+use super::noted;
 use super::relay::Relay;
 use crate::error::{Manner, Problem};
 use crate::plan::Plan;
@@ -65,6 +66,9 @@ pub fn problem(exchange: &mut Exchange, problem: &Problem, plan: &Plan) -> HttpR
     } else {
         Outcome::Failed
     });
+    if let Problem::Limit(refusal) = problem {
+        noted::quota_exceeded(exchange, refusal);
+    }
     response
 }
 

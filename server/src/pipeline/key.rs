@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use troupe_actors::directory::Inactive;
 use troupe_actors::key::KeyEntry;
 use troupe_core::key::KeyRecord;
-use troupe_storage::crypt::plain_hash;
+use troupe_storage::crypt::{display_prefix, plain_hash};
 
 use super::exchange::{Exchange, Seat};
 use super::limits::{self, Admission, Need};
@@ -132,6 +132,14 @@ fn credential(headers: &HeaderMap) -> Result<&[u8], Problem> {
         }
     }
     found.ok_or(Problem::Credential("a gateway key is required".into()))
+}
+
+/// How the key that a request names would be shown: enough to see that it is the same again, never the key.
+pub(super) fn shown(gateway: &Gateway, headers: &HeaderMap) -> Option<String> {
+    let own = headers.get(OWN_KEY).map(|key| key.as_bytes().trim_ascii());
+    let secret = own.or_else(|| credential(headers).ok())?;
+    let text = std::str::from_utf8(secret).ok()?;
+    Some(display_prefix(text, &gateway.hasher.hash(secret)))
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {

@@ -59,6 +59,7 @@ pub use self::switch::{DisableAccount, EnableAccount};
 pub use self::test::{TestAccount, TestResult, TestedAccount, TestedCredential};
 use self::tokens::NewTokens;
 pub use self::update::UpdateAccount;
+use super::audit::{told_account, told_change};
 use super::{ErrorCode, OpError, Operations, credential, now_ms};
 
 /// How often a change is tried on a row that another writer changes meanwhile.
@@ -118,6 +119,15 @@ impl Operations {
             add::refuse_shared_tokens(&record, &self.stores.accounts.list().await?)?;
         }
         let (id, event) = (record.id, self.event(told_as));
+        // In the order of changes: what stands now is what the put meets, or it is a conflict.
+        let met = match expect {
+            Expect::Absent => None,
+            Expect::Version(_) => {
+                let accounts = self.stores.accounts.list().await?;
+                accounts.iter().find(|a| a.id == id).map(told_account)
+            }
+        };
+        let event = told_change(event, met, Some(told_account(&record)));
         let stored = match self.stores.accounts.put(record, expect, event).await {
             Ok(stored) => stored,
             Err(StoreError::Unknown(why)) => {

@@ -5,6 +5,7 @@ use troupe_core::AccountId;
 use troupe_core::event::EventKind;
 use troupe_core::port::StoreError;
 
+use super::super::audit::{told_account, told_change};
 use super::super::{OpError, Operation, Operations};
 
 /// Removes an account and its credentials, or what a declared account left when it was declared no more; running
@@ -32,12 +33,14 @@ impl Operation for RemoveAccount {
             .into_iter()
             .find(|account| account.name == self.name);
         // Of an account that was declared once, what it left: its tokens and what was learnt.
+        let met = stored.as_ref().map(told_account);
         let id = stored.map_or_else(|| AccountId::declared(&self.name), |account| account.id);
         let name = self.name;
         let event = ops.event(EventKind::AccountRemoved {
             id,
             name: name.clone(),
         });
+        let event = told_change(event, met, None);
         match ops.stores.accounts.remove(id, event).await {
             Err(StoreError::Conflict(_)) => return Err(super::not_found(&name)),
             removed => removed?,

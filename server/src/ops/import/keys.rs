@@ -7,6 +7,7 @@ use troupe_core::port::Expect;
 use troupe_core::{KeyHash, KeyId};
 use troupe_storage::crypt::{display_prefix, plain_hash};
 
+use super::super::audit::{told_change, told_key};
 use super::super::keys::{KeyRights, check_secret};
 use super::super::secret_json::SecretText;
 use super::super::{ErrorCode, OpError, Operations, fields, limits, now_ms};
@@ -78,6 +79,7 @@ async fn run(
             id,
             name: name.clone(),
         });
+        let event = told_change(event, None, Some(told_key(&record)));
         record = ops.put_key(record, Expect::Absent, event).await?;
     }
     keys.push(record);

@@ -7,6 +7,7 @@ use troupe_core::event::EventKind;
 use troupe_core::key::KeyRecord;
 use troupe_core::port::Expect;
 
+use super::super::audit::{told_change, told_key};
 use super::super::{ErrorCode, OpError, Operation, Operations, fields, now_ms, secret_json};
 use super::{KeyInfo, KeyRights};
 
@@ -52,6 +53,7 @@ impl Operation for CreateKey {
         record.rotate(stored, None);
         let (id, name) = (record.id, record.name.clone());
         let event = ops.event(EventKind::KeyCreated { id, name });
+        let event = told_change(event, None, Some(told_key(&record)));
         let stored = ops.put_key(record, Expect::Absent, event).await?;
         Ok(KeyWithSecret {
             key: KeyInfo::new(&stored, false, now_ms),

@@ -41,6 +41,7 @@ pub use super::fields::Endpoints;
 pub use super::limits::Limits;
 use super::{ErrorCode, OpError, Operations, now_ms};
 
+use super::audit::{told_change, told_key};
 /// How often a change is tried on a row that another writer changes meanwhile.
 const TRIES: usize = 3;
 
@@ -61,9 +62,11 @@ impl Operations {
             let (id, version) = (record.id, record.version);
             change(&mut record)?;
             record.updated_ms = now_ms();
+            let met = told_key(&record);
             let event = self.event(told_as(id, record.name.clone()));
             match self.put_key(record, Expect::Version(version), event).await {
                 Err(error) if error.code == ErrorCode::Conflict => last = Some(error),
+            let event = told_change(event, Some(met), Some(told_key(&record)));
                 done => return done,
             }
         }
@@ -90,12 +93,14 @@ impl Operations {
             };
             if !change(&mut key)? {
                 return Ok(false);
+            let met = told_key(&key);
             }
             key.updated_ms = now_ms();
             let (version, name) = (key.version, key.name.clone());
             let event = ops.event(EventKind::KeyUpdated { id, name });
             match ops.put_key(key, Expect::Version(version), event).await {
                 Err(error) if error.code == ErrorCode::Conflict => last = Some(error),
+            let event = told_change(event, Some(met), Some(told_key(&key)));
                 done => return done.map(|_: KeyRecord| true),
             }
         }
