@@ -216,6 +216,28 @@ fn by_each(place: &Place, cost: u64) {
         let costs: Vec<_> = costs.map(|row| row["cost_micro_usd"].as_u64()).collect();
         assert!(by == "day" || costs.is_sorted_by(|a, b| a >= b), "{report}");
     }
+    // The same, over time and by what was answered.
+    for (by, row) in [("hour", None), ("minute", None), ("status", Some("200"))] {
+        let report = usage(place, &format!("--by {by}"));
+        for (field, sum) in [("requests", 6), ("refused", 1), ("cost_micro_usd", cost)] {
+            assert_eq!(report["total"][field], sum, "{field} in {report}");
+        }
+        if row.is_some() {
+            assert_eq!(of(&report, row, "requests"), 4, "{report}");
+            assert_eq!(of(&report, Some("404"), "errors"), 1, "{report}");
+        }
+    }
+    let of_key = usage(place, "--by minute --since 2h --key ci");
+    assert_eq!(of_key["total"]["cost_micro_usd"], cost - of_other);
+    let dearest = usage(place, "--by model --top 1 --sort tokens");
+    assert_eq!(dearest["rows"][0]["name"], "claude-sonnet-4-5", "{dearest}");
+    assert_eq!(
+        (
+            dearest["rows"].as_array().map(Vec::len),
+            &dearest["left_out"]
+        ),
+        (Some(1), &json!(2))
+    );
     let narrowed = usage(
         place,
         "--by model --owner =bob --since 1d --account scripted",
@@ -255,6 +277,9 @@ fn it_is_told_to_people_and_to_spreadsheets() {
         ("usage --since yesterday", "2026-11-24"),
         ("usage --since 1d --until 2d", "after"),
         ("usage --csv --json", "cannot be used with"),
+        ("usage --by hour --key ci --model m", "only one of key"),
+        ("usage --by status --key ci", "leave out key"),
+        ("usage --by minute --since 60d", "too many points"),
     ] {
         let error = place.run(line).error(2);
         assert!(error.contains(said), "{line}: {error}");

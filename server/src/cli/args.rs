@@ -55,7 +55,7 @@ pub(super) enum Command {
     Request(RequestCommand),
     /// Who spent what: requests, tokens and cost by owner, group, key, account, model or day
     #[command(
-        after_help = "Examples:\n  troupe usage\n  troupe usage --by owner --since 7d\n  troupe usage --by day --key ci --csv > ci.csv"
+        after_help = "Examples:\n  troupe usage\n  troupe usage --by owner --since 7d\n  troupe usage --by day --key ci --csv > ci.csv\n  troupe usage --by model --top 3 --sort tokens\n  troupe usage --by status --since 7d\n  troupe usage --by minute --account main --since 30m"
     )]
     Usage(Box<UsageArgs>),
     /// Take over accounts and keys of another gateway

@@ -1,19 +1,18 @@
 //! What can be typed after `troupe usage`.
 
 use clap::{Args, ValueEnum};
-use troupe_core::usage::UsageBy;
 
-use crate::ops::usage::{LIMIT_MAX, ReportUsage};
+use crate::ops::usage::{LIMIT_MAX, ReportBy, ReportUsage, UsageSort};
 
 #[derive(Debug, Args)]
 pub(super) struct UsageArgs {
     /// One row for each
     #[arg(long, value_enum, default_value_t = By::Key)]
     by: By,
-    /// The first day (UTC): a date, or how long ago
-    #[arg(long, value_name = "DAY", default_value = "30d")]
-    since: String,
-    /// The last day [default: today]
+    /// The first day (UTC): a date, or how long ago; by hour or minute also a time [default: 30d, 24h by hour, 1h by minute]
+    #[arg(long, value_name = "DAY")]
+    since: Option<String>,
+    /// The last day or time [default: now]
     #[arg(long, value_name = "DAY")]
     until: Option<String>,
     /// Of this key
@@ -31,6 +30,12 @@ pub(super) struct UsageArgs {
     /// Of this model
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
+    /// Only the first so many rows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub top: Option<u16>,
+    /// The most of it first [default: cost; times in their order]
+    #[arg(long, value_enum)]
+    sort: Option<Sort>,
     /// As comma-separated values, with exact costs
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
@@ -46,29 +51,52 @@ enum By {
     Key,
     Account,
     Model,
+    Status,
     Day,
+    Hour,
+    Minute,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Sort {
+    Cost,
+    Requests,
+    Tokens,
+    Errors,
+    Latency,
 }
 
 impl UsageArgs {
     pub fn question(&self) -> ReportUsage {
         let by = match self.by {
-            By::Owner => UsageBy::Owner,
-            By::Group => UsageBy::Group,
-            By::Key => UsageBy::Key,
-            By::Account => UsageBy::Account,
-            By::Model => UsageBy::Model,
-            By::Day => UsageBy::Day,
+            By::Owner => ReportBy::Owner,
+            By::Group => ReportBy::Group,
+            By::Key => ReportBy::Key,
+            By::Account => ReportBy::Account,
+            By::Model => ReportBy::Model,
+            By::Status => ReportBy::Status,
+            By::Day => ReportBy::Day,
+            By::Hour => ReportBy::Hour,
+            By::Minute => ReportBy::Minute,
         };
+        let sort = self.sort.map(|sort| match sort {
+            Sort::Cost => UsageSort::Cost,
+            Sort::Requests => UsageSort::Requests,
+            Sort::Tokens => UsageSort::Tokens,
+            Sort::Errors => UsageSort::Errors,
+            Sort::Latency => UsageSort::Latency,
+        });
         ReportUsage {
             by,
-            since: Some(self.since.clone()),
+            since: self.since.clone(),
             until: self.until.clone(),
             key: self.key.clone(),
             owner: self.owner.clone(),
             group: self.group.clone(),
             account: self.account.clone(),
             model: self.model.clone(),
-            limit: Some(LIMIT_MAX),
+            sort,
+            limit: Some(self.top.map_or(LIMIT_MAX, usize::from)),
         }
     }
 }

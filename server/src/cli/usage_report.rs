@@ -2,17 +2,15 @@
 
 use std::path::PathBuf;
 
-use troupe_core::usage::UsageBy;
-
 use super::error::CliError;
 use super::table::columns;
 use super::usage_args::UsageArgs;
 use super::{csv, out, target};
-use crate::ops::usage::{UsageFigures, UsageLine, UsageReport};
+use crate::ops::usage::{ReportBy, UsageFigures, UsageLine, UsageReport};
 
 pub(super) async fn run(config: Option<PathBuf>, args: UsageArgs) -> Result<(), CliError> {
     let report = target::run(config, args.question()).await?;
-    if report.left_out > 0 {
+    if report.left_out > 0 && args.top.is_none() {
         out::note(format!(
             "note: {} more rows are left out; ask for fewer days, or for one key, owner or model",
             report.left_out
@@ -56,7 +54,7 @@ fn table(report: &UsageReport) -> String {
     let heading: Vec<&str> = std::iter::once(title.as_str())
         .chain(FIGURES)
         .chain(charged)
-        .chain(["P50 MS", "P95 MS"])
+        .chain(["P50 MS", "P95 MS", "FIRST P50", "FIRST P95"])
         .collect();
     let row = |name: String, figures: &UsageFigures| {
         let tokens = &figures.tokens;
@@ -76,7 +74,9 @@ fn table(report: &UsageReport) -> String {
         if shows_charged {
             cells.push(dollars(figures.charged_micro_usd));
         }
-        cells.extend([ms(figures.p50_ms), ms(figures.p95_ms)]);
+        let first = [figures.first_event_p50_ms, figures.first_event_p95_ms];
+        cells.extend([figures.p50_ms, figures.p95_ms].map(ms));
+        cells.extend(first.map(ms));
         cells
     };
     let rows = report.rows.iter();
@@ -88,14 +88,14 @@ fn table(report: &UsageReport) -> String {
 }
 
 /// One that is gone with the end of its id: another may have its name now.
-fn name(by: UsageBy, line: &UsageLine) -> String {
+fn name(by: ReportBy, line: &UsageLine) -> String {
     let id = line.id.as_deref().unwrap_or_default();
     let short = id.get(id.len().saturating_sub(8)..).unwrap_or_default();
     match (&line.name, by) {
         (Some(name), _) if line.gone => format!("{name} ({short})"),
         (Some(name), _) => name.clone(),
         (None, _) if line.gone => format!("({short})"),
-        (None, UsageBy::Key) => "other".to_owned(),
+        (None, ReportBy::Key) => "other".to_owned(),
         (None, _) => "-".to_owned(),
     }
 }
@@ -118,6 +118,11 @@ fn comma_separated(report: &UsageReport) -> String {
         "p50_ms",
         "p95_ms",
         "first_event_ms",
+        "p99_ms",
+        "first_event_p50_ms",
+        "first_event_p95_ms",
+        "first_event_p99_ms",
+        "cache_read_per_mille",
     ];
     let rows = report.rows.iter().map(|line| {
         let (figures, tokens) = (&line.figures, &line.figures.tokens);
@@ -132,7 +137,16 @@ fn comma_separated(report: &UsageReport) -> String {
             tokens.cache_write_1h,
             figures.web_searches,
         ];
-        let times = [figures.p50_ms, figures.p95_ms, figures.first_event_ms];
+        let times = [
+            figures.p50_ms,
+            figures.p95_ms,
+            figures.first_event_ms,
+            figures.p99_ms,
+            figures.first_event_p50_ms,
+            figures.first_event_p95_ms,
+            figures.first_event_p99_ms,
+            figures.cache_read_per_mille,
+        ];
         let mut cells = vec![
             line.name.clone().unwrap_or_default(),
             line.id.clone().unwrap_or_default(),
@@ -184,14 +198,19 @@ mod tests {
                 charged_micro_usd: 1_500_000,
                 p50_ms: Some(9),
                 p95_ms: None,
+                p99_ms: Some(12),
                 first_event_ms: Some(10),
+                first_event_p50_ms: Some(13),
+                first_event_p95_ms: None,
+                first_event_p99_ms: Some(15),
+                cache_read_per_mille: Some(16),
             },
         }
     }
 
     fn report(rows: Vec<UsageLine>) -> UsageReport {
         UsageReport {
-            by: UsageBy::Key,
+            by: ReportBy::Key,
             since: "2026-11-01".into(),
             until: "2026-11-24".into(),
             rows,
@@ -232,9 +251,11 @@ mod tests {
         let cells: Vec<_> = told.lines().nth(1).unwrap().split_whitespace().collect();
         assert_eq!(
             cells[1..],
-            ["1", "2", "3", "4", "5", "6", "15", "1.5", "9", "-"]
+            [
+                "1", "2", "3", "4", "5", "6", "15", "1.5", "9", "-", "13", "-"
+            ]
         );
-        assert_eq!(name(UsageBy::Owner, &line(None, None, false)), "-");
+        assert_eq!(name(ReportBy::Owner, &line(None, None, false)), "-");
         assert!(!told.contains("CHARGED"), "{told}");
         let mut charged = line(Some("ci"), Some(id), false);
         charged.figures.charged_micro_usd = 1_875_000;
@@ -247,11 +268,11 @@ mod tests {
     fn comma_separated_values_are_exact() {
         let told = comma_separated(&report(vec![line(Some("=x,"), Some("17"), false)]));
         let (heading, row) = told.split_once('\n').unwrap();
-        assert_eq!(heading.split(',').count(), 16);
+        assert_eq!(heading.split(',').count(), 21);
         assert!(heading.starts_with("key,id,requests,"), "{heading}");
         assert_eq!(
             row,
-            "\"'=x,\",17,1,2,3,4,5,6,7,8,11,1.500000,1.500000,9,,10"
+            "\"'=x,\",17,1,2,3,4,5,6,7,8,11,1.500000,1.500000,9,,10,12,13,,15,16"
         );
     }
 }

@@ -14,7 +14,7 @@ use super::keys::{
     UpdateKey,
 };
 use super::requests::{ShowRequest, TailRequests};
-use super::usage::ReportUsage;
+use super::usage::{ChartUsage, ReportUsage};
 use super::{ErrorCode, OpError, Operation, Operations};
 
 /// Runs the operation called `name`.
@@ -51,6 +51,7 @@ pub async fn dispatch(ops: &Operations, name: &str, input: Value) -> Result<Valu
         ShowRequest::NAME => run::<ShowRequest>(ops, input).await,
         TailRequests::NAME => run::<TailRequests>(ops, input).await,
         ReportUsage::NAME => run::<ReportUsage>(ops, input).await,
+        ChartUsage::NAME => run::<ChartUsage>(ops, input).await,
         _ => Err(OpError::new(
         AuditAnchors::NAME => run::<AuditAnchors>(ops, input).await,
             ErrorCode::NotAvailable,

@@ -45,6 +45,13 @@ impl Latency {
         }
     }
 
+    /// Leaves what is not in `part`, which this is partly of.
+    pub fn take_away(&mut self, part: &Self) {
+        for (count, less) in self.0.iter_mut().zip(part.0) {
+            *count = count.saturating_sub(less);
+        }
+    }
+
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.iter().copied().map(u64::from).sum()
@@ -167,9 +174,11 @@ mod tests {
         ) {
             let mut sum = of(&a);
             sum.merge(&of(&b));
-            prop_assert_eq!(sum, of(&[a, b].concat()));
+            prop_assert_eq!(sum, of(&[a.clone(), b.clone()].concat()));
             let stored = serde_json::to_string(&sum).unwrap();
             prop_assert_eq!(serde_json::from_str::<Latency>(&stored).unwrap(), sum);
+            sum.take_away(&of(&b));
+            prop_assert_eq!(sum, of(&a));
         }
     }
 }

@@ -122,4 +122,33 @@ impl UsageSums {
         latency.merge(&other.latency);
         first_event.merge(&other.first_event);
     }
+
+    /// Leaves what was not counted in `part`, which these sums are partly of.
+    pub fn take_away(&mut self, part: &Self) {
+        if self.charged_micro_usd.is_some() || part.charged_micro_usd.is_some() {
+            let left = self
+                .charged_micro_usd()
+                .saturating_sub(part.charged_micro_usd());
+            self.charged_micro_usd = Some(left);
+        }
+        for (sum, less) in [
+            (&mut self.requests, part.requests),
+            (&mut self.errors, part.errors),
+            (&mut self.refused, part.refused),
+            (&mut self.cost_micro_usd, part.cost_micro_usd),
+            (&mut self.duration_ms, part.duration_ms),
+            (&mut self.first_event_ms, part.first_event_ms),
+            (&mut self.first_events, part.first_events),
+            (&mut self.tokens.input, part.tokens.input),
+            (&mut self.tokens.output, part.tokens.output),
+            (&mut self.tokens.cache_read, part.tokens.cache_read),
+            (&mut self.tokens.cache_write_5m, part.tokens.cache_write_5m),
+            (&mut self.tokens.cache_write_1h, part.tokens.cache_write_1h),
+            (&mut self.tokens.web_searches, part.tokens.web_searches),
+        ] {
+            *sum = sum.saturating_sub(less);
+        }
+        self.latency.take_away(&part.latency);
+        self.first_event.take_away(&part.first_event);
+    }
 }

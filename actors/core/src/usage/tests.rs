@@ -200,6 +200,22 @@ fn some_request() -> impl Strategy<Value = RequestRecord> {
 }
 
 proptest! {
+    /// What is left of everything without a part of it is the rest.
+    #[test]
+    fn a_part_is_taken_away(
+        part in prop::collection::vec(some_request(), 0..20),
+        rest in prop::collection::vec(some_request(), 0..20),
+    ) {
+        let sum = |rows: &[RequestRecord]| {
+            let mut sums = UsageSums { charged_micro_usd: Some(0), ..UsageSums::default() };
+            rows.iter().for_each(|row| sums.merge(&UsageSums::of(row)));
+            sums
+        };
+        let mut left = sum(&[part.clone(), rest.clone()].concat());
+        left.take_away(&sum(&part));
+        prop_assert_eq!(left, sum(&rest));
+    }
+
     /// However rows come in batches, and whatever they are summed by, the sums are those of all rows.
     #[test]
     fn sums_do_not_depend_on_batches(

@@ -44,12 +44,26 @@ pub struct UsageFigures {
     /// Of well answered requests, from beginning to end: within 19 %. `None` when there were none.
     pub p50_ms: Option<u64>,
     pub p95_ms: Option<u64>,
+    #[serde(default)]
+    pub p99_ms: Option<u64>,
     /// The mean time to the first event.
     pub first_event_ms: Option<u64>,
+    /// Within 19 %, of those that it was kept of.
+    #[serde(default)]
+    pub first_event_p50_ms: Option<u64>,
+    #[serde(default)]
+    pub first_event_p95_ms: Option<u64>,
+    #[serde(default)]
+    pub first_event_p99_ms: Option<u64>,
+    /// How much of the prompts was read from the upstream's cache; `None` when there were none.
+    #[serde(default)]
+    pub cache_read_per_mille: Option<u64>,
 }
 
 impl From<&UsageSums> for UsageFigures {
     fn from(sums: &UsageSums) -> Self {
+        let read = u128::from(sums.tokens.cache_read) * 1_000;
+        let share = read.checked_div(sums.tokens.prompt().into());
         Self {
             requests: sums.requests,
             errors: sums.errors,
@@ -60,7 +74,12 @@ impl From<&UsageSums> for UsageFigures {
             charged_micro_usd: sums.charged_micro_usd(),
             p50_ms: sums.latency.quantile_ms(500),
             p95_ms: sums.latency.quantile_ms(950),
+            p99_ms: sums.latency.quantile_ms(990),
             first_event_ms: sums.first_event_ms.checked_div(sums.first_events),
+            first_event_p50_ms: sums.first_event.quantile_ms(500),
+            first_event_p95_ms: sums.first_event.quantile_ms(950),
+            first_event_p99_ms: sums.first_event.quantile_ms(990),
+            cache_read_per_mille: share.and_then(|share| u64::try_from(share).ok()),
         }
     }
 }

@@ -1,29 +1,33 @@
-//! Sums of some days by owner, group, key, account, model or day.
+//! Sums of some time by owner, group, key, account, model or status, or by day, hour or minute.
 
-use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use troupe_core::usage::{UsageBy, UsageFilter, UsageQuery, UsageRow, UsageSums, day_of};
+use troupe_core::usage::{Grain, SeriesOf, UsageBy, UsageFilter, UsageQuery, UsageRow, UsageSums};
 
 use super::super::{ErrorCode, OpError, Operation, Operations, now_ms};
-use super::days;
+use super::by::{ReportBy, Source, UsageSort};
 use super::line::{UsageFigures, UsageLine};
 use super::names::Names;
+use super::points::{self, Only};
+use super::times::{self, Points};
 
 /// Rows that one report has at most.
 pub const LIMIT_MAX: usize = 10_000;
 const LIMIT: usize = 1_000;
-const SINCE: &str = "30d";
+/// Points that one report looks at.
+const POINTS_MAX: usize = 10_000;
 
-/// Who spent what: the most expensive first, days in their order.
+/// Who spent what: the most expensive first, times in their order.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReportUsage {
     #[serde(default)]
-    pub by: UsageBy,
-    /// The first day: a date, or how long ago; 30d when not said. Days are UTC, and whole.
+    pub by: ReportBy,
+    /// The first day: a date, or how long ago; 30d when not said. Days are UTC, and whole. By hour and by minute a time
+    /// may be said, and 24h or 1h is meant when none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// The last day, today when not said.
+    /// The last day or time, today or now when not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
     /// Of the key of this name, revoked ones of it included.
@@ -40,6 +44,9 @@ pub struct ReportUsage {
     pub account: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// What comes first; times are in their order when it is not said, everything else by cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<UsageSort>,
     /// At most 10 000; 1 000 when not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -47,8 +54,8 @@ pub struct ReportUsage {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UsageReport {
-    pub by: UsageBy,
-    /// The first and the last day, both included.
+    pub by: ReportBy,
+    /// The first and the last day, hour or minute, both included.
     pub since: String,
     pub until: String,
     pub rows: Vec<UsageLine>,
@@ -63,40 +70,32 @@ impl Operation for ReportUsage {
     const READS: bool = true;
 
     async fn run(self, ops: &Operations) -> Result<UsageReport, OpError> {
-        let now_ms = now_ms();
-        let from_day = days::parse("since", self.since.as_deref().unwrap_or(SINCE), now_ms)?;
-        let to_day = match &self.until {
-            Some(text) => days::parse("until", text, now_ms)?,
-            None => day_of(now_ms),
-        };
-        if from_day > to_day {
-            return Err(OpError::invalid("since is after until"));
-        }
+        let (grain, since) = self.grain();
+        let (from, to) = (self.since.as_deref(), self.until.as_deref());
+        let range = Points::parse(grain, from, since, to, now_ms())?;
         ops.write_rows().await;
         let names = Names::read(ops).await?;
-        let query = UsageQuery {
-            by: self.by,
-            from_day,
-            to_day,
-            filter: self.filter(&names),
+        let filter = self.filter(&names);
+        let (mut rows, total) = match self.by.source() {
+            Source::Rows(by) => self.of_rows(ops, &names, by, range, &filter).await?,
+            Source::Statuses => of_statuses(ops, range, &filter).await?,
+            Source::Points(_) => of_points(ops, range, &filter).await?,
         };
-        let found = ops.stores.usage.query(query.clone()).await?;
-        if found.is_empty() {
-            self.check_names(&query.filter)?;
+        if rows.is_empty() {
+            self.check_names(&filter)?;
         }
-        let mut total = UsageSums::default();
-        found.iter().for_each(|row| total.merge(&row.sums));
-        let mut rows: Vec<_> = found.iter().map(|row| line(self.by, row, &names)).collect();
-        if self.by != UsageBy::Day {
-            sort(&mut rows);
+        match self.sort {
+            Some(sort) => sort.sort(&mut rows),
+            None if self.by.is_time() => {}
+            None => UsageSort::default().sort(&mut rows),
         }
         let limit = self.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
         let left_out = rows.len().saturating_sub(limit);
         rows.truncate(limit);
         Ok(UsageReport {
             by: self.by,
-            since: days::written(from_day),
-            until: days::written(to_day),
+            since: times::written(grain, range.from),
+            until: times::written(grain, range.to),
             rows,
             left_out,
             total: UsageFigures::from(&total),
@@ -104,7 +103,17 @@ impl Operation for ReportUsage {
     }
 }
 
+type Lines = (Vec<UsageLine>, UsageSums);
+
 impl ReportUsage {
+    fn grain(&self) -> (Grain, &'static str) {
+        match self.by.source() {
+            Source::Points(Grain::Minute) => (Grain::Minute, "1h"),
+            Source::Points(Grain::Hour) => (Grain::Hour, "24h"),
+            _ => (Grain::Day, "30d"),
+        }
+    }
+
     fn filter(&self, names: &Names) -> UsageFilter {
         let text = |text: &Option<String>| text.as_deref().map(Into::into);
         UsageFilter {
@@ -117,6 +126,27 @@ impl ReportUsage {
             group: text(&self.group),
             model: text(&self.model),
         }
+    }
+
+    async fn of_rows(
+        &self,
+        ops: &Operations,
+        names: &Names,
+        by: UsageBy,
+        days: Points,
+        filter: &UsageFilter,
+    ) -> Result<Lines, OpError> {
+        let query = UsageQuery {
+            by,
+            from_day: days.from,
+            to_day: days.to,
+            filter: filter.clone(),
+        };
+        let found = ops.stores.usage.query(query).await?;
+        let mut total = UsageSums::default();
+        found.iter().for_each(|row| total.merge(&row.sums));
+        let rows = found.iter().map(|row| line(by, row, names)).collect();
+        Ok((rows, total))
     }
 
     /// Nothing was found: is that for a name that nothing has?
@@ -154,21 +184,53 @@ fn line(by: UsageBy, row: &UsageRow, names: &Names) -> UsageLine {
         UsageBy::Owner => named(text(&key.owner)),
         UsageBy::Group => named(text(&key.group)),
         UsageBy::Model => named(text(&key.model)),
-        UsageBy::Day => named(Some(days::written(key.day))),
+        UsageBy::Day => named(Some(times::written(Grain::Day, key.day))),
     };
     line.figures = UsageFigures::from(&row.sums);
     line
 }
 
-fn sort(rows: &mut [UsageLine]) {
-    rows.sort_by(|a, b| {
-        let order = |line: &UsageLine| {
-            let figures = &line.figures;
-            let used = (figures.cost_micro_usd, figures.requests, figures.refused);
-            Reverse(used)
-        };
-        order(a)
-            .cmp(&order(b))
-            .then_with(|| (&a.name, &a.id).cmp(&(&b.name, &b.id)))
+async fn of_statuses(
+    ops: &Operations,
+    days: Points,
+    filter: &UsageFilter,
+) -> Result<Lines, OpError> {
+    if *filter != UsageFilter::default() {
+        return Err(OpError::invalid(
+            "statuses are counted of everything together; leave out key, owner, group, account and model, or ask `troupe request list --status`",
+        ));
+    }
+    let found = points::by_value(ops, days, SeriesOf::Status).await?;
+    let mut total = UsageSums::default();
+    found.values().for_each(|sums| total.merge(sums));
+    let rows = found.iter().map(|(status, sums)| UsageLine {
+        name: Some(status.as_ref().to_owned()),
+        figures: UsageFigures::from(sums),
+        ..UsageLine::default()
     });
+    Ok((rows.collect(), total))
+}
+
+async fn of_points(
+    ops: &Operations,
+    range: Points,
+    filter: &UsageFilter,
+) -> Result<Lines, OpError> {
+    if range.count() > POINTS_MAX {
+        return Err(OpError::invalid(
+            "these are too many points; minutes are kept for two days and hours for sixty: ask for less, or by day",
+        ));
+    }
+    let only = Only::of(ops, filter, range.within(Grain::Day)).await?;
+    let (mut sums, mut total) = (BTreeMap::<u32, UsageSums>::new(), UsageSums::default());
+    for row in points::of_values(ops, range, &only).await? {
+        total.merge(&row.sums);
+        sums.entry(row.key.point).or_default().merge(&row.sums);
+    }
+    let rows = sums.iter().map(|(point, sums)| UsageLine {
+        name: Some(times::written(range.grain, *point)),
+        figures: UsageFigures::from(sums),
+        ..UsageLine::default()
+    });
+    Ok((rows.collect(), total))
 }

@@ -1,5 +1,5 @@
 use troupe_core::record::{Outcome, RequestRecord, Route, TokenUsage};
-use troupe_core::usage::{UsageBatch, UsageBy, UsageFold, day_of};
+use troupe_core::usage::{UsageBatch, UsageFold, day_of};
 use troupe_core::{AccountId, KeyId, RequestId};
 
 use super::*;
@@ -55,7 +55,7 @@ async fn spend(ops: &Operations, spent: &[Spent]) {
         let batch = UsageBatch {
             number,
             rows,
-            series: Vec::new(),
+            series: fold.take_series(),
         };
         ops.stores.usage.add(batch).await.unwrap();
     }
@@ -65,7 +65,7 @@ async fn report(ops: &Operations, asked: ReportUsage) -> UsageReport {
     asked.run(ops).await.unwrap()
 }
 
-fn by(by: UsageBy) -> ReportUsage {
+fn by(by: ReportBy) -> ReportUsage {
     ReportUsage {
         by,
         ..ReportUsage::default()
@@ -79,7 +79,7 @@ fn told(report: &UsageReport) -> Vec<(Option<&str>, bool, u64)> {
         .collect()
 }
 
-async fn scene() -> Operations {
+pub(super) async fn scene() -> Operations {
     let ops = operations().await;
     let old = new_key("ci").run(&ops).await.unwrap().key.id;
     let revoke = RevokeKey { name: "ci".into() };
@@ -111,7 +111,7 @@ async fn scene() -> Operations {
 #[tokio::test]
 async fn a_report_names_those_who_are_gone_by_their_last_name() {
     let ops = scene().await;
-    let keys = report(&ops, by(UsageBy::Key)).await;
+    let keys = report(&ops, by(ReportBy::Key)).await;
     let rows = [
         (Some("filed"), false, 40),
         (Some("ci"), false, 20),
@@ -125,10 +125,10 @@ async fn a_report_names_those_who_are_gone_by_their_last_name() {
         (keys.total.p50_ms, keys.total.first_event_ms),
         (Some(1_076), Some(20))
     );
-    let accounts = report(&ops, by(UsageBy::Account)).await;
+    let accounts = report(&ops, by(ReportBy::Account)).await;
     let rows = [(Some("gone"), true, 45), (Some("filed"), false, 30)];
     assert_eq!(told(&accounts), rows);
-    let owners = report(&ops, by(UsageBy::Owner)).await;
+    let owners = report(&ops, by(ReportBy::Owner)).await;
     let rows = [
         (Some("ann"), false, 60),
         (None, false, 10),
@@ -136,10 +136,10 @@ async fn a_report_names_those_who_are_gone_by_their_last_name() {
     ];
     assert_eq!(told(&owners), rows);
     assert_eq!(
-        told(&report(&ops, by(UsageBy::Group)).await),
+        told(&report(&ops, by(ReportBy::Group)).await),
         [(None, false, 75)]
     );
-    let models = report(&ops, by(UsageBy::Model)).await;
+    let models = report(&ops, by(ReportBy::Model)).await;
     assert_eq!(told(&models), [(Some("claude"), false, 75)]);
 }
 
@@ -151,13 +151,13 @@ async fn days_are_told_in_their_order_and_bounded_as_asked() {
         rows.map(|row| row.figures.cost_micro_usd)
             .collect::<Vec<_>>()
     };
-    let days = report(&ops, by(UsageBy::Day)).await;
+    let days = report(&ops, by(ReportBy::Day)).await;
     assert_eq!(costs(&days), [10, 40, 25]);
     assert_eq!(days.rows[2].name.as_deref(), Some(&*days.until));
     let since = |since: &str, until: Option<&str>| ReportUsage {
         since: Some(since.into()),
         until: until.map(str::to_owned),
-        ..by(UsageBy::Day)
+        ..by(ReportBy::Day)
     };
     let all = report(&ops, since("1970-01-01", None)).await;
     assert_eq!(costs(&all), [1, 10, 40, 25]);
@@ -172,7 +172,7 @@ async fn days_are_told_in_their_order_and_bounded_as_asked() {
     );
     let few = ReportUsage {
         limit: Some(1),
-        ..by(UsageBy::Key)
+        ..by(ReportBy::Key)
     };
     let few = report(&ops, few).await;
     assert_eq!(
@@ -187,7 +187,7 @@ async fn days_are_told_in_their_order_and_bounded_as_asked() {
 async fn a_report_is_narrowed() {
     let ops = scene().await;
     let some = |text: &str| Some(text.to_owned());
-    let all = || by(UsageBy::Day);
+    let all = || by(ReportBy::Day);
     for (asked, cost) in [
         (
             ReportUsage {
@@ -270,4 +270,84 @@ async fn a_report_is_narrowed() {
         assert_eq!(error.code, ErrorCode::NotFound);
         assert!(error.message.contains(said), "{error}");
     }
+}
+
+#[tokio::test]
+async fn hours_minutes_and_statuses_are_told() {
+    let ops = scene().await;
+    let costs = |report: &UsageReport| {
+        let rows = report.rows.iter();
+        rows.map(|row| row.figures.cost_micro_usd).sum::<u64>()
+    };
+    let since = |asked: ReportUsage, since: &str| ReportUsage {
+        since: Some(since.into()),
+        ..asked
+    };
+    let named = |asked: ReportUsage, key: &str| ReportUsage {
+        key: Some(key.into()),
+        ..asked
+    };
+    for (asked, cost) in [
+        (by(ReportBy::Hour), 65),
+        (since(by(ReportBy::Hour), "30d"), 75),
+        (by(ReportBy::Minute), 25),
+        (named(by(ReportBy::Minute), "ci"), 20),
+        // Its key is no more, only its rows know it.
+        (named(by(ReportBy::Hour), "left"), 5),
+        (by(ReportBy::Status), 75),
+        (since(by(ReportBy::Status), "1970-01-01"), 76),
+    ] {
+        let report = report(&ops, asked.clone()).await;
+        assert_eq!(costs(&report), cost, "{asked:?}");
+        assert_eq!(report.total.cost_micro_usd, cost, "{asked:?}");
+    }
+    let hours = report(&ops, by(ReportBy::Hour)).await;
+    let last = hours.rows.last().unwrap();
+    assert_eq!(last.name.as_deref(), Some(&*hours.until));
+    assert_eq!(last.figures.first_event_p50_ms, Some(23));
+    assert_eq!(last.figures.cache_read_per_mille, Some(0));
+    let statuses = report(&ops, by(ReportBy::Status)).await;
+    assert_eq!(told(&statuses), [(Some("200"), false, 75)]);
+    let both = ReportUsage {
+        owner: Some("ann".into()),
+        ..named(by(ReportBy::Hour), "ci")
+    };
+    for (asked, said) in [
+        (both, "only one of key"),
+        (named(by(ReportBy::Status), "ci"), "leave out key"),
+        (since(by(ReportBy::Minute), "60d"), "too many points"),
+        (named(by(ReportBy::Hour), "nobody"), "key list --revoked"),
+    ] {
+        let error = asked.clone().run(&ops).await.unwrap_err();
+        assert!(error.message.contains(said), "{asked:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_first_is_as_asked() {
+    let ops = scene().await;
+    for (sort, first) in [
+        (None, Some("ann")),
+        (Some(UsageSort::Cost), Some("ann")),
+        (Some(UsageSort::Requests), Some("ann")),
+        (Some(UsageSort::Tokens), Some("ann")),
+        (Some(UsageSort::Errors), Some("ann")),
+        (Some(UsageSort::Latency), Some("ann")),
+    ] {
+        let asked = ReportUsage {
+            sort,
+            limit: Some(1),
+            ..by(ReportBy::Owner)
+        };
+        let report = report(&ops, asked).await;
+        assert_eq!(told(&report)[0].0, first, "{sort:?}");
+        assert_eq!((report.rows.len(), report.left_out), (1, 2));
+    }
+    let dearest = ReportUsage {
+        sort: Some(UsageSort::Cost),
+        ..by(ReportBy::Day)
+    };
+    let days = report(&ops, dearest).await;
+    let costs: Vec<_> = told(&days).iter().map(|row| row.2).collect();
+    assert_eq!(costs, [40, 25, 10], "days too, when they are sorted");
 }
