@@ -60,7 +60,7 @@ create table quotas (
     limit_id uuid not null,
     start_ms bigint not null,
     end_ms bigint not null,
-    charged numeric(20) not null,
+    "row" bytea not null,
     primary key (limit_id, start_ms)
 );
 create index quotas_end on quotas (end_ms);

@@ -6,8 +6,10 @@ mod accounts;
 mod audit;
 pub(crate) mod bodies;
 mod facts;
-mod keys;
+pub(crate) mod keys;
 mod log;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub(crate) mod quotas;
 pub(crate) mod sample;
 mod series;
@@ -58,6 +60,20 @@ macro_rules! contract {
                 subject.backend.close().await.unwrap();
                 drop(subject.folder);
             })+
+        }
+        #[cfg(feature = "postgres")]
+        mod on_postgres {
+            /// All on one server, each in a database of its own.
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn every_case() {
+                super::postgres::run(vec![
+                    $((
+                        concat!(stringify!($module), "::", stringify!($case)),
+                        |stores| Box::pin(async move { super::$module::$case(&stores).await }),
+                    ),)+
+                ])
+                .await;
+            }
         }
     };
 }

@@ -10,8 +10,14 @@ use std::path::PathBuf;
 pub enum OpenError {
     #[error("storage.url is not usable: {reason}")]
     Url { reason: &'static str },
-    #[error("postgres:// stores are not available in this version; use sled:PATH")]
+    #[error("this program was built without postgres:// stores; use sled:PATH, or one built with them")]
     NoPostgres,
+    #[error("the PostgreSQL store {place} cannot be used: {reason}")]
+    Postgres {
+        /// Host, port and database.
+        place: String,
+        reason: String,
+    },
     #[error("the store in {} is in use by another process; stop it, or give this one a folder of its own", path.display())]
     Locked { path: PathBuf },
     #[error("the store in {} has format {found}, this program knows up to {known}; use a newer version", path.display())]

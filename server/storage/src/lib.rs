@@ -1,5 +1,5 @@
-//! Where the house keeps what must outlive it: every port of the core, in memory and embedded (sled), and the
-//! cryptography that seals secrets before they reach a store.
+//! Where the house keeps what must outlive it: every port of the core, in memory, embedded (sled) and on PostgreSQL, and
+//! the cryptography that seals secrets before they reach a store.
 //!
 //! Invariant: a write that returned `Ok` is there after `kill -9` (usage totals excepted: they may lose half a second),
 //! and so is what a counter of a limit was raised by; a change and the event that tells it stand or fall together;
@@ -14,19 +14,24 @@ pub mod crypt;
 mod error;
 pub mod foreign;
 mod fs;
+mod health;
 mod ledger;
 mod log;
 mod memory;
+mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod rules;
 mod sled;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use troupe_core::port::{StoreError, Stores};
 
 pub use error::OpenError;
+pub use health::{FaultKind, StoreHealth};
+pub use options::Options;
 
 /// One opened backend: its ports, and where it keeps files.
 #[derive(Debug)]
@@ -35,18 +40,24 @@ pub struct Backend {
     pub stores: Stores,
     /// The data folder; `None` when nothing is kept on disk.
     pub data_dir: Option<PathBuf>,
-    embedded: Option<Embedded>,
+    kept: Kept,
 }
 
+/// What is to be closed.
 #[derive(Debug)]
-struct Embedded {
-    engine: sled::Engine,
-    ledger: ledger::Ledger,
+enum Kept {
+    Nothing,
+    Embedded {
+        engine: sled::Engine,
+        ledger: ledger::Ledger,
+    },
+    #[cfg(feature = "postgres")]
+    Postgres(Box<postgres::Open>),
 }
 
-/// Opens the backend that `url` names: `memory:`, or `sled:PATH` (a relative path is taken from `base`).
+/// Opens the backend of this machine that `url` names: `memory:`, or `sled:PATH` (a relative path is taken from `base`).
 ///
-/// Blocks for the recovery of the store; meant for the start of the process.
+/// Blocks for the recovery of the store; meant for the start of the process. [`Options::open`] knows others.
 ///
 /// # Errors
 /// [`OpenError`], each with what to do about it.
@@ -55,7 +66,7 @@ pub fn open(url: &str, base: &Path) -> Result<Backend, OpenError> {
         return Ok(Backend {
             stores: memory::stores(),
             data_dir: None,
-            embedded: None,
+            kept: Kept::Nothing,
         });
     }
     if let Some(path) = url.strip_prefix("sled:") {
@@ -69,11 +80,13 @@ pub fn open(url: &str, base: &Path) -> Result<Backend, OpenError> {
         return Ok(Backend {
             stores,
             data_dir: Some(data_dir),
-            embedded: Some(Embedded { engine, ledger }),
+            kept: Kept::Embedded { engine, ledger },
         });
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Err(OpenError::NoPostgres);
+        return Err(OpenError::Url {
+            reason: "a store on this machine is asked for: `sled:PATH` or `memory:`",
+        });
     }
     Err(OpenError::Url {
         reason: "known are `sled:PATH` and `memory:`",
@@ -88,12 +101,25 @@ impl Backend {
     /// `Unknown` when the last flush failed: totals of the last half second may be lost, and with the machine's power
     /// what limits have charged.
     pub async fn close(self) -> Result<(), StoreError> {
-        let Some(Embedded { engine, ledger }) = self.embedded else {
-            return Ok(());
-        };
-        // The store's lock, which goes last, keeps other processes from both.
-        let synced = ledger.close().await;
-        engine.close().await.and(synced)
+        match self.kept {
+            Kept::Nothing => Ok(()),
+            Kept::Embedded { engine, ledger } => {
+                // The store's lock, which goes last, keeps other processes from both.
+                let synced = ledger.close().await;
+                engine.close().await.and(synced)
+            }
+            #[cfg(feature = "postgres")]
+            Kept::Postgres(open) => open.close().await,
+        }
+    }
+
+    /// How the store does; `None` where nothing can be away.
+    pub fn health(&self) -> Option<Arc<StoreHealth>> {
+        match &self.kept {
+            #[cfg(feature = "postgres")]
+            Kept::Postgres(open) => Some(open.health()),
+            _ => None,
+        }
     }
 }
 
@@ -111,7 +137,8 @@ mod tests {
     fn an_unknown_url_says_what_is_known_and_repeats_no_password() {
         assert!(refusal("mysql://root:hunter2@db/x").contains("sled:PATH"));
         assert!(!refusal("mysql://root:hunter2@db/x").contains("hunter2"));
-        assert!(refusal("postgres://root:hunter2@db/x").contains("not available in this version"));
+        assert!(refusal("postgres://root:hunter2@db/x").contains("on this machine"));
+        assert!(!refusal("postgres://root:hunter2@db/x").contains("hunter2"));
         assert!(refusal("sled:").contains("path is missing"));
     }
 }

@@ -14,7 +14,7 @@ async fn put(stores: &Stores, record: &KeyRecord, expect: Expect) -> Result<KeyR
         .await
 }
 
-pub(super) async fn create(stores: &Stores, name: &str, hash: u8) -> KeyRecord {
+pub(crate) async fn create(stores: &Stores, name: &str, hash: u8) -> KeyRecord {
     put(stores, &key(name, hash), Expect::Absent).await.unwrap()
 }
 

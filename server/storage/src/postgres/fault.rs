@@ -6,6 +6,8 @@
 use sqlx::error::DatabaseError;
 use troupe_core::port::StoreError;
 
+use crate::health::FaultKind;
+
 /// Why a step of a transaction ended early.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -23,44 +25,6 @@ impl From<StoreError> for Fault {
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
         Self::Sql(error)
-    }
-}
-
-/// What kind of failure it was, for health and for texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
-    /// Nobody listens, or the connection broke.
-    Unreachable,
-    /// No connection or no answer in time.
-    Timeout,
-    /// User or password are refused.
-    Login,
-    /// There is no such database.
-    NoDatabase,
-    /// The server shuts down, recovers, or takes no more connections.
-    Busy,
-    /// The server refused a statement.
-    Statement,
-    /// What came back could not be understood.
-    Nonsense,
-}
-
-impl FaultKind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Timeout => "timeout",
-            Self::Login => "login refused",
-            Self::NoDatabase => "no such database",
-            Self::Busy => "not taking connections",
-            Self::Statement => "statement refused",
-            Self::Nonsense => "answer not understood",
-        }
-    }
-
-    /// Is the server, as far as this failure tells, still there?
-    pub(crate) fn is_up(self) -> bool {
-        matches!(self, Self::Statement | Self::Nonsense)
     }
 }
 

@@ -19,8 +19,8 @@ use tokio::time::timeout;
 use troupe_core::port::StoreError;
 
 use super::address::Address;
-use super::fault::{self, Fault, FaultKind};
-use super::health::StoreHealth;
+use super::fault::{self, Fault};
+use crate::health::{FaultKind, StoreHealth};
 
 const ACQUIRE: Duration = Duration::from_secs(2);
 /// Over everything that one operation does.

@@ -15,6 +15,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 use tempfile::TempDir;
 
+use crate::Options;
+
 pub(crate) const PASSWORD: &str = "hunter2-of-the-database";
 /// Debian's `nobody`: the server does not run as root.
 const NOBODY: u32 = 65_534;
@@ -73,6 +75,17 @@ impl Postgres {
         self.url(&name)
     }
 
+    /// How to open a store in an empty database, with `folder` for its node's.
+    pub async fn options(&self, folder: &Path) -> Options {
+        Options {
+            url: self.fresh().await.into(),
+            base: folder.to_owned(),
+            dir: "data".into(),
+            connections: 4,
+            node: "n1".into(),
+        }
+    }
+
     /// It holds its connections, and answers none.
     pub fn freeze(&self) {
         self.signal_all("-STOP");
@@ -120,18 +133,22 @@ impl Postgres {
         self.port
     }
 
-    pub async fn connect(&self) -> PgConnection {
+    pub async fn connect_to(&self, database: &str) -> PgConnection {
         let options = PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
             .port(self.port)
             .username("postgres")
             .password(PASSWORD)
-            .database("postgres");
+            .database(database);
         options.connect().await.unwrap()
     }
 
     pub async fn run(&self, sql: &str) {
-        let mut connection = self.connect().await;
+        self.run_in("postgres", sql).await;
+    }
+
+    pub async fn run_in(&self, database: &str, sql: &str) {
+        let mut connection = self.connect_to(database).await;
         sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(&mut connection)
             .await

@@ -34,7 +34,7 @@ async fn a_server_that_refuses() {
     postgres
         .run("CREATE TABLE \"LiteLLM_VerificationToken\" (token text primary key)")
         .await;
-    let mut other = postgres.connect().await;
+    let mut other = postgres.connect_to("postgres").await;
     sqlx::raw_sql("BEGIN; LOCK TABLE \"LiteLLM_VerificationToken\" IN ACCESS EXCLUSIVE MODE")
         .execute(&mut other)
         .await

@@ -1,4 +1,4 @@
-//! How the store does, for whoever asks at any time.
+//! How a store behind a network does, for whoever asks at any time.
 //!
 //! Invariant: reading it waits for nothing.
 
@@ -6,7 +6,43 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::fault::FaultKind;
+/// What kind of failure it was, for health and for texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Nobody listens, or the connection broke.
+    Unreachable,
+    /// No connection or no answer in time.
+    Timeout,
+    /// User or password are refused.
+    Login,
+    /// There is no such database.
+    NoDatabase,
+    /// The server shuts down, recovers, or takes no more connections.
+    Busy,
+    /// The server refused a statement.
+    Statement,
+    /// What came back could not be understood.
+    Nonsense,
+}
+
+impl FaultKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Login => "login refused",
+            Self::NoDatabase => "no such database",
+            Self::Busy => "not taking connections",
+            Self::Statement => "statement refused",
+            Self::Nonsense => "answer not understood",
+        }
+    }
+
+    /// Is the server, as far as this failure tells, still there?
+    pub(crate) fn is_up(self) -> bool {
+        matches!(self, Self::Statement | Self::Nonsense)
+    }
+}
 
 /// How the store does. Numbers of one reading need not fit together.
 #[derive(Debug)]

@@ -1,0 +1,55 @@
+//! Which store, and where this node keeps its own files.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{Backend, OpenError};
+
+/// What a store is opened with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `memory:`, `sled:PATH` or `postgres://user:password@host:port/database`.
+    pub url: SecretString,
+    /// Relative paths are taken from here.
+    pub base: PathBuf,
+    /// The node's own folder, of a store that is not in one: counters, spool, audit, control socket.
+    pub dir: PathBuf,
+    /// To a server, at most.
+    pub connections: u32,
+    /// Who writes, in the outbox.
+    pub node: Arc<str>,
+}
+
+impl Options {
+    /// Opens the store. Waits half a minute for a server that is not there yet. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with what to do about it; none repeats the URL.
+    pub async fn open(&self) -> Result<Backend, OpenError> {
+        let url = self.url.expose_secret();
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return self.open_postgres(url).await;
+        }
+        crate::open(url, &self.base)
+    }
+
+    #[cfg(feature = "postgres")]
+    async fn open_postgres(&self, url: &str) -> Result<Backend, OpenError> {
+        let dir = self.base.join(&self.dir);
+        let open =
+            crate::postgres::open(url, &dir, self.connections, Arc::clone(&self.node)).await?;
+        Ok(Backend {
+            stores: open.stores(),
+            data_dir: Some(dir),
+            kept: crate::Kept::Postgres(Box::new(open)),
+        })
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[expect(clippy::unused_async, reason = "as where it is built with them")]
+    async fn open_postgres(&self, _: &str) -> Result<Backend, OpenError> {
+        Err(OpenError::NoPostgres)
+    }
+}
