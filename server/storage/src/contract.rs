@@ -12,6 +12,7 @@ mod log;
 mod postgres;
 pub(crate) mod quotas;
 pub(crate) mod sample;
+pub(crate) mod search;
 mod series;
 mod sessions;
 mod tokens;
@@ -118,6 +119,12 @@ contract!(
     log::the_last_rows_are_told_in_order,
     log::only_rows_that_match_are_told,
     log::a_reader_reads_on_where_it_was,
+    search::the_newest_rows_are_found_first,
+    search::a_search_knows_times,
+    search::a_search_knows_every_part_of_a_filter,
+    search::a_search_knows_measures,
+    search::rows_come_while_somebody_pages,
+    search::a_foreign_cursor_is_refused,
     audit::lines_are_mirrored_in_their_order,
     audit::a_mirror_may_begin_late,
     audit::the_newest_lines_are_told_by_page,

@@ -2,8 +2,13 @@
 //!
 //! Invariant: a row belongs to the UTC day of its `at_ms`, and a day is one segment.
 
+mod block;
+mod bloom;
+mod complete;
 mod cursor;
 mod file;
+mod index;
+mod needle;
 mod read;
 mod search;
 mod segment;

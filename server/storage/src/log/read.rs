@@ -3,6 +3,7 @@
 //! Invariant: nothing here holds the writer's lock or changes a file. What follows the last line end is being written,
 //! or was cut by a crash: it is no row yet. Memory is bounded by [`BLOCK_BYTES`] and the query's limit.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,9 @@ use troupe_core::RequestId;
 use troupe_core::log::{LogPage, LogPosition, LogQuery};
 use troupe_core::record::RequestRecord;
 
+use super::bloom::Field;
 use super::file::{BLOCK_BYTES, Backwards, opened, read_part, whole_len};
+use super::index::{Index, Known, Piece};
 use super::segment::segments;
 use super::{days_near, segment_path};
 
@@ -26,18 +29,46 @@ pub(super) fn find(folder: &Path, id: RequestId) -> io::Result<Option<RequestRec
     let needle = format!("\"id\":\"{id}\"");
     let needle = memmem::Finder::new(needle.as_bytes());
     for day in days_near(id.time_ms()) {
-        let Some(file) = opened(&segment_path(folder, day))? else {
+        let path = segment_path(folder, day);
+        let Some(file) = opened(&path)? else {
             continue;
         };
-        let mut blocks = Backwards::within(&file, 0, whole_len(&file)?);
-        while let Some(block) = blocks.next()?.map(|block| block.lines) {
-            // In a text the quotes would be escaped: what is found is the row's own id.
-            if let Some(at) = needle.find(&block) {
-                let start = memrchr(b'\n', &block[..at]).map_or(0, |end| end + 1);
-                let len = memchr(b'\n', &block[start..]).unwrap_or(block.len() - start);
-                if let Some(row) = parsed(&block[start..start + len]) {
-                    return Ok(Some(row));
-                }
+        let len = whole_len(&file)?;
+        let index = Index::read(&path, &file, len, |_| true)?;
+        for piece in index.back(len) {
+            if let Known::Perhaps {
+                entry_at,
+                bloom_crc,
+            } = piece.known
+                && let Some(bloom) = index.bloom(entry_at, bloom_crc)?
+                && !bloom.may_have(Field::Id, id.0.as_bytes())
+            {
+                continue;
+            }
+            let found = find_in(&file, &piece, &needle)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn find_in(
+    file: &File,
+    piece: &Piece,
+    needle: &memmem::Finder<'_>,
+) -> io::Result<Option<RequestRecord>> {
+    let mut blocks = Backwards::within(file, piece.start, piece.end);
+    while let Some(block) = blocks.next()? {
+        let lines = &block.lines[..];
+        // In a text the quotes would be escaped: what is found is the row's own id.
+        if let Some(at) = needle.find(lines) {
+            let start = memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
+            let len = memchr(b'\n', &lines[start..]).unwrap_or(lines.len() - start);
+            let row = parsed(&lines[start..start + len]);
+            if row.is_some() {
+                return Ok(row);
             }
         }
     }

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::Date;
@@ -14,9 +15,10 @@ use troupe_core::log::{LogFound, LogPage, LogQuery, LogSearch};
 use troupe_core::port::{LogStore, PortFuture, StoreError};
 use troupe_core::record::RequestRecord;
 
+use super::block::Block;
 use super::cursor::Cursor;
 use super::file::whole_len;
-use super::{SUFFIX, day_of, foreign_cursor, read, search, segment_path};
+use super::{SUFFIX, complete, day_of, foreign_cursor, index, read, search, segment_path};
 use crate::fs::{private_dir, private_file};
 
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -28,13 +30,25 @@ const WRITE_FROM_BYTES: usize = BUFFER_BYTES - 4 * 1024;
 pub(crate) struct SegmentLog {
     folder: Arc<Path>,
     writing: Arc<Mutex<Segments>>,
+    /// Is an index being completed?
+    completing: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 struct Segments {
     folder: PathBuf,
-    /// The segment written last, open at its end.
-    open: Option<(Date, File)>,
+    /// The segment written last.
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    day: Date,
+    path: PathBuf,
+    /// At its end.
+    file: File,
+    /// The rows at its end that no entry of the index covers yet.
+    block: Block,
 }
 
 impl SegmentLog {
@@ -42,12 +56,14 @@ impl SegmentLog {
     pub(crate) fn open(data_dir: &Path) -> io::Result<Self> {
         let folder = data_dir.join("requests");
         private_dir(&folder)?;
-        if let Some((_, path)) = segments(&folder)?.into_iter().max() {
-            repair(&mut private_file(&path)?)?;
-        }
+        let open = match segments(&folder)?.into_iter().max() {
+            Some((day, path)) => Some(Open::at(day, path)?),
+            None => None,
+        };
         Ok(Self {
             folder: folder.as_path().into(),
-            writing: Arc::new(Mutex::new(Segments { folder, open: None })),
+            writing: Arc::new(Mutex::new(Segments { folder, open })),
+            completing: Arc::default(),
         })
     }
 
@@ -59,6 +75,28 @@ impl SegmentLog {
         blocking(move || step(&mut segments.lock().unwrap_or_else(PoisonError::into_inner)))
             .await
             .map_err(|error| StoreError::Unknown(format!("request log: {error}")))
+    }
+
+    /// Goes on with the index of a segment, beside everything else; one at a time, and a bounded part of it.
+    fn complete(&self, segment: PathBuf) {
+        if self.completing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let add = |file: &File, blocks: &[Block]| {
+                let _alone = this.writing.lock().unwrap_or_else(PoisonError::into_inner);
+                // Retention may have taken it.
+                if segment.exists() {
+                    index::add(&segment, file, blocks)?;
+                }
+                Ok(())
+            };
+            if let Err(error) = complete::complete(&this.folder, &segment, add) {
+                tracing::warn!(%error, "request log: an index was not completed; searches take longer");
+            }
+            this.completing.store(false, Ordering::Release);
+        });
     }
 
     /// Beside the writer, not instead of it: a long look must not cost rows.
@@ -97,10 +135,14 @@ impl LogStore for SegmentLog {
                 .into_iter()
                 .filter(|(day, _)| *day < oldest)
             {
-                std::fs::remove_file(path)?;
+                std::fs::remove_file(&path)?;
                 gone += 1;
+                match std::fs::remove_file(index::index_path(&path)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
             }
-            open.open.take_if(|(day, _)| *day < oldest);
+            open.open.take_if(|open| open.day < oldest);
             Ok(gone)
         }))
     }
@@ -117,7 +159,11 @@ impl LogStore for SegmentLog {
         Box::pin(async move {
             let after = search.after.as_ref().map(Cursor::parse).transpose()?;
             let found = self.reading(move |folder| search::search(folder, &search, after));
-            found.await?.ok_or_else(foreign_cursor)
+            let searched = found.await?.ok_or_else(foreign_cursor)?;
+            if let Some(segment) = searched.incomplete {
+                self.complete(segment);
+            }
+            Ok(searched.found)
         })
     }
 }
@@ -129,31 +175,71 @@ impl Segments {
             return Ok(());
         };
         let day = day_of(first.at_ms);
-        let mut file = match self.open.take() {
-            Some((open, file)) if open == day => file,
-            _ => {
-                let mut file = private_file(&segment_path(&self.folder, day))?;
-                repair(&mut file)?;
-                file
-            }
+        let mut open = match self.open.take() {
+            Some(open) if open.day == day => open,
+            _ => Open::at(day, segment_path(&self.folder, day))?,
         };
-        let start = file.stream_position()?;
-        let written = write_rows(&file, rows);
-        if written.is_err() {
-            file.set_len(start)?;
-            file.seek(SeekFrom::Start(start))?;
+        let written = open.append(rows);
+        if written.is_ok() || open.is_whole() {
+            self.open = Some(open);
         }
-        self.open = Some((day, file));
         written
     }
 }
 
-/// Written into memory first, where serde_json's many small writes are cheap.
-fn write_rows(mut file: &File, rows: &[RequestRecord]) -> io::Result<()> {
+impl Open {
+    fn at(day: Date, path: PathBuf) -> io::Result<Self> {
+        let mut file = private_file(&path)?;
+        repair(&mut file)?;
+        let end = file.stream_position()?;
+        index::forget_behind(&path, end)?;
+        Ok(Self {
+            day,
+            path,
+            file,
+            block: Block::at(end),
+        })
+    }
+
+    fn append(&mut self, rows: &[RequestRecord]) -> io::Result<()> {
+        let start = self.file.stream_position()?;
+        let mut full = Vec::new();
+        let written = write_rows(&self.file, rows, &mut self.block, &mut full);
+        if written.is_err() {
+            self.file.set_len(start)?;
+            self.file.seek(SeekFrom::Start(start))?;
+            self.block = Block::at(start);
+        } else if let Err(error) = index::add(&self.path, &self.file, &full) {
+            tracing::warn!(%error, "request log: the index was not written; searches take longer");
+        }
+        written
+    }
+
+    /// Does the file end where the last row that was written ends?
+    fn is_whole(&mut self) -> bool {
+        let len = self.file.metadata().map(|found| found.len());
+        matches!((len, self.file.stream_position()), (Ok(len), Ok(at)) if len == at)
+    }
+}
+
+/// Written into memory first, where serde_json's many small writes are cheap. Blocks that became full are put into
+/// `full`.
+fn write_rows(
+    mut file: &File,
+    rows: &[RequestRecord],
+    block: &mut Block,
+    full: &mut Vec<Block>,
+) -> io::Result<()> {
     let mut lines = Vec::with_capacity(BUFFER_BYTES);
     for row in rows {
+        let start = lines.len();
         serde_json::to_writer(&mut lines, row)?;
         lines.push(b'\n');
+        block.add(Some(row), (lines.len() - start) as u64);
+        if block.is_full() {
+            let next = Block::at(block.end);
+            full.push(std::mem::replace(block, next));
+        }
         if lines.len() >= WRITE_FROM_BYTES {
             file.write_all(&lines)?;
             lines.clear();
@@ -194,78 +280,4 @@ pub(super) fn segments(folder: &Path) -> io::Result<Vec<(Date, PathBuf)>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-    use crate::contract::sample;
-
-    const DAY_MS: u64 = 86_400_000;
-
-    fn lines(path: PathBuf) -> Vec<RequestRecord> {
-        let text = std::fs::read_to_string(path).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    #[tokio::test]
-    async fn rows_go_to_the_segment_of_their_day() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = SegmentLog::open(folder.path()).unwrap();
-        let rows: Vec<_> = [1, 2, DAY_MS, 3].map(sample::request).to_vec();
-        log.append(rows.clone()).await.unwrap();
-        let first = folder.path().join("requests/1970-01-01.jsonl");
-        assert_eq!(
-            lines(first.clone()),
-            [rows[0].clone(), rows[1].clone(), rows[3].clone()]
-        );
-        assert_eq!(
-            lines(folder.path().join("requests/1970-01-02.jsonl")),
-            [rows[2].clone()]
-        );
-        assert_eq!(
-            first.metadata().unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-    }
-
-    #[tokio::test]
-    async fn a_torn_last_line_is_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("requests/1970-01-01.jsonl");
-        SegmentLog::open(folder.path())
-            .unwrap()
-            .append(vec![sample::request(1)])
-            .await
-            .unwrap();
-        let whole = std::fs::read(&path).unwrap();
-        for torn in ["{\"id\":".to_owned(), "x".repeat(9000)] {
-            std::fs::write(&path, [&whole, torn.as_bytes()].concat()).unwrap();
-            let log = SegmentLog::open(folder.path()).unwrap();
-            assert_eq!(std::fs::read(&path).unwrap(), whole);
-            log.append(vec![sample::request(2)]).await.unwrap();
-            assert_eq!(lines(path.clone()).len(), 2);
-        }
-        std::fs::write(&path, "no line at all").unwrap();
-        SegmentLog::open(folder.path()).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"");
-    }
-
-    #[tokio::test]
-    async fn old_days_go_and_foreign_files_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = SegmentLog::open(folder.path()).unwrap();
-        let foreign = folder.path().join("requests/notes.jsonl");
-        std::fs::write(&foreign, "mine").unwrap();
-        log.append((0..4).map(|day| sample::request(day * DAY_MS)).collect())
-            .await
-            .unwrap();
-        assert_eq!(log.retain(2 * DAY_MS + 5).await.unwrap(), 2);
-        assert_eq!(log.retain(2 * DAY_MS + 5).await.unwrap(), 0);
-        assert!(foreign.exists());
-        assert_eq!(log.retain(9 * DAY_MS).await.unwrap(), 2);
-        log.append(vec![sample::request(3 * DAY_MS)]).await.unwrap();
-        assert!(folder.path().join("requests/1970-01-04.jsonl").exists());
-    }
-}
+mod tests;
