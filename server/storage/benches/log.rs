@@ -31,7 +31,7 @@ fn row(n: u64, keys: &[KeyId]) -> RequestRecord {
     row.owner = Some("somebody@example.org".into());
     row.group = Some("platform".into());
     row.account_name = Some(format!("account-{}", n % 20).into());
-    row.session = Some(n / 12 * 0x9e37_79b9_7f4a_7c15);
+    row.session = Some((n / 12).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     row.model = Some(
         if n % 1_000_000 == 77 {
             "rare"
