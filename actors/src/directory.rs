@@ -48,6 +48,7 @@ pub struct DirectoryConfig {
     pub max_affinities: u64,
     pub affinity_ttl: Duration,
     pub log_retention: Duration,
+    pub bodies_retention: Duration,
     pub usage_retention: Duration,
 }
 
@@ -61,7 +62,21 @@ impl Default for DirectoryConfig {
             max_affinities: 100_000,
             affinity_ttl: Duration::from_secs(3_600),
             log_retention: Duration::from_secs(30 * 86_400),
+            bodies_retention: Duration::from_secs(7 * 86_400),
             usage_retention: Duration::from_secs(400 * 86_400),
+        }
+    }
+}
+
+impl DirectoryConfig {
+    /// As the recorder counts it.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        let ms = |kept: Duration| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
+        Retention {
+            log_ms: ms(self.log_retention),
+            bodies_ms: ms(self.bodies_retention),
+            usage_ms: ms(self.usage_retention),
         }
     }
 }
@@ -240,20 +255,18 @@ fn start_recorder(
     let view = Arc::new(ArcSwap::from_pointee(RecorderView::default()));
     let (published, clock) = (Arc::clone(&view), tree.clock);
     let stats = Arc::clone(&tree.stats);
-    let ms = |kept: Duration| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
-    let retention = Retention {
-        log_ms: ms(config.log_retention),
-        usage_ms: ms(config.usage_retention),
-    };
+    let retention = Arc::new(ArcSwap::from_pointee(config.retention()));
+    let kept = Arc::clone(&retention);
     let handle = spawn(
         tree,
         Room::Bulk,
         Seed {
             name: "recorder",
-            build: Box::new(move || Recorder::new(retention, clock.now())),
+            build: Box::new(move || Recorder::new(**kept.load(), clock.now())),
             publish: Box::new(move |v| published.store(Arc::new(v))),
             effects: Arc::new(RecorderEffects {
                 log: Arc::clone(&stores.log),
+                bodies: Arc::clone(&stores.bodies),
                 usage: Arc::clone(&stores.usage),
                 key_names: Arc::new(move |id| {
                     let entry = Arc::clone(keys.load().by_id.get(&id)?);
@@ -271,5 +284,9 @@ fn start_recorder(
             stats: Arc::clone(&tree.stats),
         },
     );
-    ActiveRecorder { view, handle }
+    ActiveRecorder {
+        view,
+        handle,
+        retention,
+    }
 }

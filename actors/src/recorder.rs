@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use troupe_core::KeyId;
-use troupe_core::port::{LogStore, StoreError, UsageStore};
+use troupe_core::port::{BodyStore, LogStore, StoreError, UsageStore};
 use troupe_core::record::RequestRecord;
-use troupe_core::recorder::{Counted, Recorder, RecorderDone, RecorderEffect, RecorderView};
+use troupe_core::recorder::{
+    Counted, Recorder, RecorderDone, RecorderEffect, RecorderTell, RecorderView, Retention,
+};
 use troupe_core::usage::{Grain, UsageBatch, UsageBy, UsageFilter, UsageQuery};
 
 use crate::shell::{Effects, Handle, Job};
@@ -18,6 +20,16 @@ use crate::shell::{Effects, Handle, Job};
 pub struct ActiveRecorder {
     pub view: Arc<ArcSwap<RecorderView>>,
     pub handle: Handle<Recorder>,
+    /// What a recorder that is built anew keeps.
+    pub(crate) retention: Arc<ArcSwap<Retention>>,
+}
+
+impl ActiveRecorder {
+    /// From now on; what is older goes at once.
+    pub fn keep(&self, retention: Retention) {
+        self.retention.store(Arc::new(retention));
+        self.handle.tell(RecorderTell::Keep(retention));
+    }
 }
 
 /// What a key is called now.
@@ -26,6 +38,7 @@ pub(crate) type KeyNames = Arc<dyn Fn(KeyId) -> Option<Arc<str>> + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct RecorderEffects {
     pub log: Arc<dyn LogStore>,
+    pub bodies: Arc<dyn BodyStore>,
     pub usage: Arc<dyn UsageStore>,
     pub key_names: KeyNames,
 }
@@ -52,10 +65,12 @@ impl Effects<Recorder> for RecorderEffects {
             }
             RecorderEffect::Retain {
                 oldest_ms,
+                oldest_bodies_ms,
                 usage_from_day,
                 series_from,
             } => Job::new(RecorderDone::Retained, async move {
-                this.retain(oldest_ms, usage_from_day).await;
+                this.retain(oldest_ms, oldest_bodies_ms, usage_from_day)
+                    .await;
                 this.retain_series(series_from).await;
                 RecorderDone::Retained
             }),
@@ -103,9 +118,12 @@ impl RecorderEffects {
         batch
     }
 
-    async fn retain(&self, oldest_ms: u64, usage_from_day: u32) {
+    async fn retain(&self, oldest_ms: u64, oldest_bodies_ms: u64, usage_from_day: u32) {
         if let Err(error) = self.log.retain(oldest_ms).await {
             tracing::warn!(%error, "old request rows could not be dropped");
+        }
+        if let Err(error) = self.bodies.retain(oldest_bodies_ms).await {
+            tracing::warn!(%error, "old bodies of requests could not be dropped");
         }
         if let Err(error) = self.usage.prune(usage_from_day).await {
             tracing::warn!(%error, "old usage could not be dropped");

@@ -151,6 +151,7 @@ impl App {
             prober.clone(),
         )
         .live(Arc::clone(&directory))
+        .keeping(gateway.bodies.clone())
         .audited_by(audit.clone())
         .planned_by({
             // What changes keys is held by a task that ends with the gateway.
@@ -171,6 +172,9 @@ impl App {
         write_keys(&gateway, operations.acting_as("system"));
         let first_key = first_key(&operations).await?;
         let reloader = Reloader::new(config.clone())
+            .with(Arc::new(sections::RetentionSection(Arc::clone(
+                &directory,
+            ))))
         // A trail that cannot be written keeps operators from changes, not the gateway from serving.
         if let Err(error) = audit.settle().await {
             tracing::error!(%error, "the start is told later");
@@ -213,13 +217,14 @@ fn known_models(plan: &Plan) -> impl Iterator<Item = String> {
     })
 }
 
-fn directory_config(config: &Config) -> DirectoryConfig {
+pub(super) fn directory_config(config: &Config) -> DirectoryConfig {
     DirectoryConfig {
         session_idle: config.sessions.idle_timeout.get(),
         max_sessions: usize::try_from(config.sessions.max).unwrap_or(usize::MAX),
         max_affinities: config.routing.affinity.max_entries,
         affinity_ttl: config.routing.affinity.ttl.get(),
         log_retention: config.request_log.retention.get(),
+        bodies_retention: config.request_log.bodies_retention.get(),
         usage_retention: config.usage.retention.get(),
         ..DirectoryConfig::default()
     }

@@ -18,6 +18,7 @@ use troupe_storage::crypt::KeyHasher;
 use troupe_upstream::breaker::Breakers;
 
 use crate::audit::Audit;
+use crate::bodies::BodyQueue;
 use crate::load::Load;
 use crate::networks::Networks;
 use crate::pipeline::web::WebSessions;
@@ -67,6 +68,8 @@ pub struct Gateway {
     /// One for each upstream host.
     pub breakers: Breakers,
     pub web: WebSessions,
+    /// Where bodies that are kept are handed over.
+    pub bodies: BodyQueue,
     /// Taken by the composition root.
     key_writes: OnceLock<mpsc::Sender<KeyWrite>>,
     phase: AtomicU8,
@@ -98,12 +101,17 @@ impl Gateway {
     #[must_use]
     pub fn new(shared: Shared, plan: Plan) -> Arc<Self> {
         let load = Arc::new(Load::new(plan.bodies_in_memory_bytes));
+        let bodies = BodyQueue::start(
+            Arc::clone(&shared.stores.bodies),
+            shared.directory.tree().io(),
+        );
         Arc::new(Self {
             shared,
             plan: ArcSwap::from_pointee(plan),
             load,
             breakers: Breakers::new(troupe_upstream::breaker::Settings::default()),
             web: WebSessions::default(),
+            bodies,
             key_writes: OnceLock::new(),
             phase: AtomicU8::new(0),
         })
@@ -166,6 +174,10 @@ impl Gateway {
         gauge!("troupe_cluster_nodes").set(self.members.live() as f64);
         counter!("troupe_log_rows_dropped_total")
             .absolute(self.directory.recorder().view.load().dropped);
+        for (why, count) in self.bodies.dropped() {
+            counter!("troupe_log_bodies_dropped_total", "why" => why).absolute(count);
+        }
+        gauge!("troupe_log_bodies_held_bytes").set(self.bodies.room.used_bytes() as f64);
         counter!("troupe_actor_restarts_total").absolute(self.directory.tree().panics());
         gauge!("troupe_actor_mailbox_depth", "actor" => "recorder")
             .set(self.directory.recorder().handle.stats().asks as f64);

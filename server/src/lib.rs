@@ -10,6 +10,7 @@
 pub mod account_rules;
 pub mod app;
 pub mod audit;
+pub mod bodies;
 pub mod cli;
 pub mod config;
 pub mod control;

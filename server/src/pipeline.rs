@@ -9,6 +9,7 @@
 //!  owner     whose are the resources that the body names          store, only when it names any
 //!  attempt   rank, lease, send, classify, perhaps the next        pure ranking, atomics
 //!  answer    the head of what the client gets
+//!  capture   copies both bodies where the log keeps them          beside it all
 //!  relay     the upstream's bytes, observed, never changed
 //!  exchange  settles once: row, key, account                      one Drop guard
 //! ```
@@ -19,14 +20,15 @@ pub mod address;
 pub mod answer;
 pub mod attempt;
 pub mod body;
+pub mod capture;
 pub mod choose;
 pub mod exchange;
 pub mod failure;
 pub mod key;
 pub mod limits;
+pub mod noted;
 pub mod observe;
 pub mod own;
-pub mod noted;
 pub mod owner;
 pub mod place;
 pub mod relay;

@@ -14,6 +14,7 @@ use troupe_core::routing::Strategy;
 use troupe_upstream::BaseUrl;
 use troupe_wire::models::{Model, built_in};
 
+use crate::bodies::BodySettings;
 use crate::config::Config;
 use crate::config::limits::ErrorShape;
 
@@ -66,6 +67,10 @@ pub struct Plan {
     /// Where callers' own upstream credentials may go; `None`: nowhere.
     pub passthrough: Option<BaseUrl>,
     pub metrics: bool,
+    /// Is a row of each request kept?
+    pub log: bool,
+    /// Which bodies are kept beside it.
+    pub bodies: Arc<BodySettings>,
     /// Peers whose `x-forwarded-for` is believed.
     pub trusted_proxies: Vec<Cidr>,
 }
@@ -100,6 +105,8 @@ impl Plan {
             web: web(config),
             passthrough: passthrough(config),
             metrics: config.telemetry.metrics.enabled,
+            log: config.request_log.enabled,
+            bodies: Arc::new(BodySettings::compile(&config.request_log)),
             trusted_proxies: config.server.trusted_proxies.clone(),
         }
     }

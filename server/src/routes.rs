@@ -24,6 +24,7 @@ use troupe_wire::path;
 
 use crate::error::Problem;
 use crate::gateway::Phase;
+use crate::pipeline::capture::Capture;
 use crate::pipeline::{Exchange, address, answer, body, key, noted};
 use crate::plan::Plan;
 use crate::worker::Worker;
@@ -190,6 +191,8 @@ fn known(
     plan: &Plan,
 ) -> Result<(), Problem> {
     exchange.is_of(key);
+    let captured = Capture::begin(&exchange.worker, plan, &exchange.record, key, request.headers());
+    exchange.capture(captured);
     address::check(request, key, plan)
 }
 

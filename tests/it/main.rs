@@ -18,6 +18,7 @@ mod cli_requests;
 mod cli_secrets;
 mod cli_usage;
 mod e2e_affinity;
+mod e2e_bodies;
 mod e2e_budget;
 mod e2e_bytes;
 mod e2e_clients;

@@ -34,10 +34,11 @@ const SERIES_AFTER_MS: u64 = 2_000;
 const MINUTES_KEPT_MS: u64 = 2 * 86_400_000;
 const HOURS_KEPT_MS: u64 = 60 * 86_400_000;
 
-/// How long rows of the log and days of usage are kept.
-#[derive(Clone, Copy, Debug)]
+/// How long rows of the log, bodies beside them, and days of usage are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     pub log_ms: u64,
+    pub bodies_ms: u64,
     pub usage_ms: u64,
 }
 
@@ -57,6 +58,10 @@ pub enum RecorderAsk {
 #[derive(Debug)]
 pub enum RecorderTell {
     Rows(Vec<RequestRecord>),
+    /// Rows that count in usage and are not logged.
+    Uses(Vec<RequestRecord>),
+    /// It is another from now on, and holds at once.
+    Keep(Retention),
 }
 
 #[derive(Debug)]
@@ -68,6 +73,7 @@ pub enum RecorderEffect {
     },
     Retain {
         oldest_ms: u64,
+        oldest_bodies_ms: u64,
         usage_from_day: u32,
         /// The first point that is kept of each grain.
         series_from: [(Grain, u32); 3],
@@ -237,6 +243,7 @@ impl Recorder {
         ];
         turn.effect(RecorderEffect::Retain {
             oldest_ms: oldest_ms(self.retention.log_ms),
+            oldest_bodies_ms: oldest_ms(self.retention.bodies_ms),
             usage_from_day: day_of(oldest_ms(usage_ms)),
             series_from: series_from
                 .map(|(grain, kept_ms)| (grain, grain.point(oldest_ms(kept_ms)))),
@@ -263,6 +270,15 @@ impl Machine for Recorder {
                 self.gave_up = false;
             }
             Input::Tell(RecorderTell::Rows(rows)) => self.take(now, rows, turn),
+            Input::Tell(RecorderTell::Uses(rows)) => {
+                rows.iter().for_each(|row| self.usage.add(row));
+                self.flush_at_ms.get_or_insert(now.mono_ms + FLUSH_AFTER_MS);
+            }
+            Input::Tell(RecorderTell::Keep(retention)) => {
+                if std::mem::replace(&mut self.retention, retention) != retention {
+                    self.retain_at_ms = now.mono_ms;
+                }
+            }
             Input::Done(RecorderDone::Written {
                 rows,
                 logged,

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use troupe_actors::Directory;
 use troupe_core::AccountId;
 use troupe_core::account::{AccountState, LaneState};
+use troupe_core::recorder::Retention;
 use troupe_storage::crypt::KeyHasher;
 
 use crate::config::telemetry::Log;
@@ -214,5 +215,24 @@ impl Section for LogSection {
 
     fn commit(&self, log: Log) {
         self.0.set(&log);
+    }
+}
+
+/// How long records are kept.
+pub(super) struct RetentionSection(pub Arc<Directory>);
+
+impl Section for RetentionSection {
+    type Prepared = Retention;
+
+    fn name(&self) -> &'static str {
+        "retention"
+    }
+
+    fn prepare(&self, new: &Config) -> Result<Retention, String> {
+        Ok(super::directory_config(new).retention())
+    }
+
+    fn commit(&self, retention: Retention) {
+        self.0.recorder().keep(retention);
     }
 }

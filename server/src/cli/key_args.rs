@@ -44,6 +44,11 @@ pub(super) enum KeyCommand {
     /// Accept a disabled key again
     #[command(after_help = "Example:\n  troupe key enable ci")]
     Enable(Named),
+    /// Keep the bodies of a key's requests for a while, whatever request_log.bodies says
+    #[command(
+        after_help = "Examples:\n  troupe key capture ci --for 1h\n  troupe key capture ci --off\n  troupe request show ID --bodies"
+    )]
+    Capture(CaptureArgs),
     /// Refuse a key for good
     #[command(after_help = "Example:\n  troupe key revoke ci")]
     Revoke(Named),
@@ -82,6 +87,23 @@ pub(super) struct RotateArgs {
     pub secret: BroughtSecret,
     #[command(flatten)]
     pub print: SecretFormat,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CaptureArgs {
+    #[command(flatten)]
+    pub named: Named,
+    /// So long from now, such as 1h; at most 24h
+    #[arg(
+        long = "for",
+        value_name = "TIME",
+        required_unless_present = "off",
+        conflicts_with = "off"
+    )]
+    pub for_time: Option<String>,
+    /// No longer
+    #[arg(long)]
+    pub off: bool,
 }
 
 #[derive(Debug, Args)]

@@ -73,6 +73,7 @@ pub(super) fn told(key: &KeyInfo) -> Vec<Fact> {
         ("expires", Some(ends(key))),
         ("after first use", key.expires_after_first_use.clone()),
         ("first used", key.first_used_at.map(moment)),
+        ("captured until", key.capture_until.map(moment)),
         ("old secret", key.previous.as_ref().map(old_secret)),
         ("revoked", key.revoked_at.map(moment)),
         ("created", key.created_at.map(moment)),

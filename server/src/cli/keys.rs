@@ -11,7 +11,7 @@ use super::table::{facts, moment};
 use super::target::run as carry_out;
 use super::{key_limits, key_show, out, secret};
 use crate::ops::keys::{
-    CreateKey, DisableKey, EnableKey, KeyWithSecret, ListKeys, RevokeKey, RotateKey, ShowKey,
+    CaptureKey, CreateKey, DisableKey, EnableKey, KeyWithSecret, ListKeys, RevokeKey, RotateKey, ShowKey,
     ShownKey, UpdateKey,
 };
 
@@ -41,6 +41,21 @@ pub(super) async fn run(config: Option<PathBuf>, command: KeyCommand) -> Result<
         KeyCommand::Enable(named) => {
             let key = carry_out(config, EnableKey { name: named.name }).await?;
             out::line(format!("Enabled key {}; it is {}", key.name, key.state))
+        }
+        KeyCommand::Capture(args) => {
+            let operation = CaptureKey {
+                name: args.named.name,
+                for_time: args.for_time,
+            };
+            let key = carry_out(config, operation).await?;
+            out::line(match key.capture_until {
+                Some(until) => format!(
+                    "Capturing key {} until {}; see `troupe request show ID --bodies`",
+                    key.name,
+                    moment(until)
+                ),
+                None => format!("Not capturing key {}", key.name),
+            })
         }
         KeyCommand::Revoke(named) => {
             let key = carry_out(config, RevokeKey { name: named.name }).await?;

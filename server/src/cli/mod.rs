@@ -33,6 +33,7 @@ mod out;
 mod progress;
 mod redirect;
 mod request_args;
+mod request_bodies;
 mod request_show;
 mod requests;
 mod secret;

@@ -8,7 +8,9 @@ use super::args::Format;
 #[derive(Debug, Subcommand)]
 pub(super) enum RequestCommand {
     /// Show a request: attempts, why its account and not the others, tokens, cost
-    #[command(after_help = "Example:\n  troupe request show req_01m86vrjtxe5g9c2vcarc9zhbn")]
+    #[command(
+        after_help = "Examples:\n  troupe request show req_01m86vrjtxe5g9c2vcarc9zhbn\n  troupe request show req_01m86vrjtxe5g9c2vcarc9zhbn --bodies"
+    )]
     Show(ShowArgs),
     /// List the last requests, the latest last
     #[command(
@@ -22,6 +24,9 @@ pub(super) struct ShowArgs {
     /// From the header request-id of its answer
     #[arg(value_name = "ID")]
     pub id: String,
+    /// What was asked and what was answered, as far as the log keeps it
+    #[arg(long)]
+    pub bodies: bool,
     #[command(flatten)]
     pub format: Format,
 }

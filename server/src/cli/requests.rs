@@ -8,8 +8,8 @@ use super::request_args::{RequestCommand, TailArgs};
 use super::request_show::{HEADING, row, told};
 use super::table::{Columns, columns};
 use super::target::Target;
-use super::{out, target};
-use crate::ops::requests::{RequestInfo, RequestPage, ShowRequest, TailRequests};
+use super::{out, request_bodies, target};
+use crate::ops::requests::{RequestInfo, RequestPage, ShowBodies, ShowRequest, TailRequests};
 
 /// How often a running gateway is asked for what has ended since.
 const ASK_EVERY: Duration = Duration::from_millis(500);
@@ -18,6 +18,10 @@ const PAGE: usize = 1_000;
 
 pub(super) async fn run(config: Option<PathBuf>, command: RequestCommand) -> Result<(), CliError> {
     match command {
+        RequestCommand::Show(args) if args.bodies => {
+            let shown = target::run(config, ShowBodies { id: args.id }).await?;
+            request_bodies::tell(&shown, args.format.json)
+        }
         RequestCommand::Show(args) => {
             let shown = target::run(config, ShowRequest { id: args.id }).await?;
             if args.format.json {

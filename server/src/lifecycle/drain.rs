@@ -15,6 +15,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// For streams that are cut to be told so.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// For conversations that waited to be deleted.
+const FAREWELL_TO_BODIES: Duration = Duration::from_secs(5);
 const FAREWELL_TO_CHATS: Duration = Duration::from_secs(5);
 
 /// SIGTERM and SIGINT; SIGHUP, which the configuration's watcher waits for, no longer ends the process.
@@ -92,6 +93,10 @@ pub async fn stop(app: App, clean: bool) -> bool {
     } = app;
     drop((operations, reloader));
     gateway.directory.drain().await;
+    let written = tokio::time::timeout(FAREWELL_TO_BODIES, gateway.bodies.flush());
+    if written.await.is_err() {
+        tracing::warn!("bodies that wait to be written are lost");
+    }
     gateway.web.settle(FAREWELL_TO_CHATS).await;
     let directory = std::sync::Arc::clone(&gateway.directory);
     drop(gateway);

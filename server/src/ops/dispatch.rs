@@ -10,10 +10,10 @@ use super::accounts::{
 use super::audit::AuditAnchors;
 use super::import::ApplyImport;
 use super::keys::{
-    CreateKey, DisableKey, EnableKey, ExplainLimits, ListKeys, RevokeKey, RotateKey, ShowKey,
-    UpdateKey,
+    CaptureKey, CreateKey, DisableKey, EnableKey, ExplainLimits, ListKeys, RevokeKey, RotateKey,
+    ShowKey, UpdateKey,
 };
-use super::requests::{ShowRequest, TailRequests};
+use super::requests::{ShowBodies, ShowRequest, TailRequests};
 use super::usage::{ChartUsage, ReportUsage};
 use super::{ErrorCode, OpError, Operation, Operations};
 
@@ -48,7 +48,9 @@ pub async fn dispatch(ops: &Operations, name: &str, input: Value) -> Result<Valu
         EnableKey::NAME => run::<EnableKey>(ops, input).await,
         DisableKey::NAME => run::<DisableKey>(ops, input).await,
         RevokeKey::NAME => run::<RevokeKey>(ops, input).await,
+        CaptureKey::NAME => run::<CaptureKey>(ops, input).await,
         ShowRequest::NAME => run::<ShowRequest>(ops, input).await,
+        ShowBodies::NAME => run::<ShowBodies>(ops, input).await,
         TailRequests::NAME => run::<TailRequests>(ops, input).await,
         ReportUsage::NAME => run::<ReportUsage>(ops, input).await,
         ChartUsage::NAME => run::<ChartUsage>(ops, input).await,

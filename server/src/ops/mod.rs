@@ -47,6 +47,7 @@ pub use self::declared::Declared;
 pub use self::error::{ErrorCode, OpError};
 pub use self::prober::UpstreamProber;
 use crate::audit::Audit;
+use crate::bodies::BodyQueue;
 use crate::config::Config;
 use crate::plan::Plan;
 
@@ -71,6 +72,8 @@ pub struct Operations {
     pub directory: Option<Arc<Directory>>,
     pub declared: Arc<ArcSwap<Declared>>,
     pub prober: Arc<dyn Prober>,
+    /// Bodies that the running gateway has not written yet.
+    bodies: Option<BodyQueue>,
     /// Logins under way.
     pub logins: Arc<Logins>,
     plan: Arc<dyn Fn() -> Arc<Plan> + Send + Sync>,
@@ -105,6 +108,7 @@ impl Operations {
             vault,
             hasher,
             directory: None,
+            bodies: None,
             declared,
             prober,
             logins: Arc::default(),
@@ -119,6 +123,13 @@ impl Operations {
     #[must_use]
     pub fn live(mut self, directory: Arc<Directory>) -> Self {
         self.directory = Some(directory);
+        self
+    }
+
+    /// With the queue of bodies that are to be kept.
+    #[must_use]
+    pub fn keeping(mut self, bodies: BodyQueue) -> Self {
+        self.bodies = Some(bodies);
         self
     }
 

@@ -41,6 +41,9 @@ pub fn mark(exchange: &mut Exchange, headers: &mut HeaderMap) {
     exchange.head_ready();
     headers.insert(REQUEST_ID, request_id(exchange.id()));
     headers.insert(SERVER_TIMING, exchange.server_timing());
+    if let Some(capture) = exchange.capturing() {
+        capture.head(headers);
+    }
 }
 
 /// An error of the gateway's own; settles the request.
@@ -57,8 +60,14 @@ pub fn problem(exchange: &mut Exchange, problem: &Problem, plan: &Plan) -> HttpR
         .error
         .get_or_insert_with(|| problem.detail().into_owned());
     mark(exchange, response.headers_mut());
+    if let Some(capture) = exchange.capturing() {
+        response = whole_of(response, |body| capture.piece(body));
+    }
     if let Some(limit) = problem.limit() {
         exchange.worker.gateway.telemetry.refused(limit);
+    }
+    if let Problem::Limit(refusal) = problem {
+        noted::quota_exceeded(exchange, refusal);
     }
     let refused = exchange.record.attempts == 0;
     exchange.finish(if refused {
@@ -66,10 +75,19 @@ pub fn problem(exchange: &mut Exchange, problem: &Problem, plan: &Plan) -> HttpR
     } else {
         Outcome::Failed
     });
-    if let Problem::Limit(refusal) = problem {
-        noted::quota_exceeded(exchange, refusal);
-    }
     response
+}
+
+/// Shows an answer's body, which is a whole one.
+fn whole_of(response: HttpResponse, show: impl FnOnce(&Bytes)) -> HttpResponse {
+    let (response, body) = response.into_parts();
+    match body.try_into_bytes() {
+        Ok(body) => {
+            show(&body);
+            response.set_body(BoxBody::new(body))
+        }
+        Err(body) => response.set_body(body),
+    }
 }
 
 /// A whole answer of the gateway's own; settles the request.
@@ -79,7 +97,11 @@ pub fn whole(
     content_type: &'static str,
     body: impl Into<Bytes>,
 ) -> HttpResponse {
-    let mut response = HttpResponse::build(status).body(body.into());
+    let body = body.into();
+    if let Some(capture) = exchange.capturing() {
+        capture.piece(&body);
+    }
+    let mut response = HttpResponse::build(status).body(body);
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -99,6 +121,9 @@ pub fn relay_whole(exchange: &mut Exchange, whole: Whole) -> HttpResponse {
         ..
     } = whole;
     let response = respond(exchange, status, headers, &facts);
+    if let Some(capture) = exchange.capturing() {
+        capture.piece(&body);
+    }
     exchange.finish(Outcome::Completed);
     response.set_body(BoxBody::new(body))
 }

@@ -25,6 +25,7 @@ use troupe_core::record::{Outcome, RequestRecord, Route};
 use troupe_core::routing::Choice;
 use troupe_upstream::breaker::{Outcome as HostOutcome, Permit};
 
+use super::capture::Capture;
 use super::limits::Held;
 use super::observe;
 use crate::gateway::KeyWrite;
@@ -112,6 +113,8 @@ pub struct Exchange {
     next_look: u64,
     /// The account was already told how its attempt ended.
     settled: bool,
+    /// Where its bodies are kept.
+    capture: Option<Box<Capture>>,
     _permit: Option<RequestPermit>,
 }
 
@@ -139,6 +142,7 @@ impl Exchange {
             session: None,
             next_look: 0,
             settled: false,
+            capture: None,
             _permit: permit,
         }
     }
@@ -153,6 +157,16 @@ impl Exchange {
         self.record.key = Some(key.id);
         self.record.owner.clone_from(&key.owner);
         self.record.group.clone_from(&key.group);
+    }
+
+    /// Its bodies are kept, or not.
+    pub fn capture(&mut self, capture: Option<Box<Capture>>) {
+        self.capture = capture;
+    }
+
+    /// For whoever tells what is asked, or answered.
+    pub fn capturing(&mut self) -> Option<&mut Capture> {
+        self.capture.as_deref_mut()
     }
 
     /// The request was admitted: a key whose end counts from its first use begins to end.
@@ -428,6 +442,9 @@ impl Exchange {
                     used,
                 },
             );
+        }
+        if let Some(capture) = self.capture.take() {
+            capture.finish(&self.record, &self.worker);
         }
         let row = RequestRecord::begin(self.record.id, self.record.at_ms, self.record.route);
         self.worker

@@ -120,6 +120,9 @@ pub(super) async fn read(
         call.plan.body_limit_bytes,
     )
     .await?;
+    if let Some(capture) = call.exchange.capturing() {
+        capture.request(call.request.headers(), &bytes);
+    }
     let peek = RequestPeek::read(&bytes).map_err(|error| Problem::Invalid(error.to_string()))?;
     let mut body = patch::Body::new(bytes);
     let model = match call.plan.aliases.get(&peek.model) {

@@ -191,6 +191,9 @@ async fn read_body(
         call.plan.body_limit_bytes,
     )
     .await?;
+    if let Some(capture) = call.exchange.capturing() {
+        capture.request(call.request.headers(), &bytes);
+    }
     let ids = match troupe_wire::resources::in_body(&bytes) {
         Some(ids) => ids,
         None if !all && (says_json || kind::is_opaque(headers, &bytes)) => {

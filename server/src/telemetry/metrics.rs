@@ -274,6 +274,14 @@ fn describe() {
         "troupe_log_rows_dropped_total",
         "Rows of the request log that were dropped."
     );
+    describe_counter!(
+        "troupe_log_bodies_dropped_total",
+        "Requests whose bodies were to be kept and are not, by why: memory, queue, day, store."
+    );
+    describe_gauge!(
+        "troupe_log_bodies_held_bytes",
+        "Memory of bodies that are captured and not yet written."
+    );
     describe_gauge!(
         "troupe_account_state",
         "1 for the state that an account is in."

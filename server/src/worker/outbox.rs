@@ -19,6 +19,7 @@ use troupe_core::quota::{QuotaTell, Settlement};
 use troupe_core::record::RequestRecord;
 use troupe_core::recorder::RecorderTell;
 
+use crate::bodies::Taken;
 use crate::gateway::Gateway;
 
 const BATCH: usize = 100;
@@ -40,6 +41,7 @@ pub struct Outbox {
 struct Inner {
     gateway: Arc<Gateway>,
     rows: RefCell<Vec<RequestRecord>>,
+    bodies: RefCell<Vec<Box<Taken>>>,
     settled: RefCell<Vec<(Arc<ActiveQuota>, Settlement)>>,
     reports: RefCell<Vec<(Arc<ActiveAccount>, Report)>>,
     /// Those that may wait.
@@ -57,6 +59,7 @@ impl Outbox {
             inner: Rc::new(Inner {
                 gateway,
                 rows: RefCell::default(),
+                bodies: RefCell::default(),
                 settled: RefCell::default(),
                 reports: RefCell::default(),
                 later: RefCell::default(),
@@ -78,6 +81,11 @@ impl Outbox {
         } else {
             self.schedule_rows();
         }
+    }
+
+    /// What was captured of a finished request, whose row follows: flushed with it.
+    pub fn bodies(&self, taken: Box<Taken>) {
+        self.inner.bodies.borrow_mut().push(taken);
     }
 
     /// What a finished request owes its key; recorded beside its row, so flushed with it.
@@ -151,11 +159,14 @@ impl Inner {
         let rows = self.rows.take();
         if !rows.is_empty() {
             self.gateway.telemetry.observe(&rows);
-            self.gateway
-                .directory
-                .recorder()
-                .handle
-                .tell(RecorderTell::Rows(rows));
+            let told = match self.gateway.plan.load().log {
+                true => RecorderTell::Rows(rows),
+                false => RecorderTell::Uses(rows),
+            };
+            self.gateway.directory.recorder().handle.tell(told);
+        }
+        for taken in self.bodies.take() {
+            self.gateway.bodies.put(taken);
         }
     }
 }

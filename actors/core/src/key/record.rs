@@ -124,6 +124,9 @@ pub struct KeyRecord {
     /// That request's time; kept only where an end counts from it.
     #[serde(default)]
     pub first_used_ms: Option<u64>,
+    /// Until then the log keeps the bodies of all of its requests.
+    #[serde(default)]
+    pub capture_until_ms: Option<u64>,
     pub revoked_ms: Option<u64>,
     pub created_ms: u64,
     pub updated_ms: u64,
@@ -157,6 +160,7 @@ impl KeyRecord {
             expires_ms: None,
             expires_after_first_use_ms: None,
             first_used_ms: None,
+            capture_until_ms: None,
             revoked_ms: None,
             created_ms,
             updated_ms: created_ms,

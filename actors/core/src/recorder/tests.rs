@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 const RETENTION: Retention = Retention {
     log_ms: 1,
+    bodies_ms: 3,
     usage_ms: 2 * 86_400_000,
 };
 
@@ -188,9 +189,13 @@ fn what_is_old_is_dropped_now_and_then() {
         turn.effects.iter().find_map(|effect| match effect {
             RecorderEffect::Retain {
                 oldest_ms,
+                oldest_bodies_ms,
                 usage_from_day,
                 series_from,
-            } => Some((*oldest_ms, *usage_from_day, *series_from)),
+            } => {
+                assert_eq!(*oldest_bodies_ms, *oldest_ms - 2);
+                Some((*oldest_ms, *usage_from_day, *series_from))
+            }
             _ => None,
         })
     };
@@ -284,4 +289,40 @@ fn a_flush_writes_series_too() {
     assert_eq!(in_series(&turn), Some(1));
     let turn = done(&mut recorder, now, Counted::Written);
     assert_eq!(turn.replies, [(Ticket(2), ())]);
+}
+
+#[test]
+fn rows_that_are_not_logged_count_in_usage() {
+    let mut recorder = recorder();
+    let uses = Input::Tell(RecorderTell::Uses(vec![of_key(), of_key()]));
+    assert_eq!(written(&step(&mut recorder, Now::default(), uses)), None);
+    let turn = flush(&mut recorder, Now::default(), 1);
+    let (rows, counted) = written(&turn).unwrap();
+    assert_eq!((rows, counted.unwrap().1), (0, 2));
+}
+
+#[test]
+fn another_retention_holds_at_once() {
+    let start = Now::default().plus(10 * 86_400_000);
+    let mut recorder = Recorder::new(RETENTION, start);
+    let dropped = |turn: &Turn<Recorder>| {
+        turn.effects.iter().find_map(|effect| match effect {
+            RecorderEffect::Retain {
+                oldest_ms,
+                oldest_bodies_ms,
+                ..
+            } => Some((*oldest_ms, *oldest_bodies_ms)),
+            _ => None,
+        })
+    };
+    step(&mut recorder, start, Input::Wake);
+    let keep = |retention| Input::Tell(RecorderTell::Keep(retention));
+    assert_eq!(dropped(&step(&mut recorder, start, keep(RETENTION))), None);
+    let shorter = Retention {
+        log_ms: 0,
+        bodies_ms: 0,
+        ..RETENTION
+    };
+    let turn = step(&mut recorder, start, keep(shorter));
+    assert_eq!(dropped(&turn), Some((start.unix_ms, start.unix_ms)));
 }

@@ -57,6 +57,9 @@ pub struct KeyInfo {
     /// The secret before the last rotation, while it still works.
     #[serde(default)]
     pub previous: Option<OldSecret>,
+    /// Until then the log keeps the bodies of its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture_until: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
     /// `None` for declared keys.
     pub created_at: Option<Timestamp>,
@@ -107,6 +110,10 @@ impl KeyInfo {
                 .map(|ms| HumanDuration::from_millis(ms).to_string()),
             first_used_at: record.first_used_ms.and_then(timestamp),
             previous: old_secret(record, now_ms),
+            capture_until: record
+                .capture_until_ms
+                .filter(|until| *until > now_ms)
+                .and_then(timestamp),
             revoked_at: record.revoked_ms.and_then(timestamp),
             created_at: written(record.created_ms),
             updated_at: written(record.updated_ms),

@@ -1,8 +1,9 @@
-//! Keys. Index: [`create`], [`list`], [`show`], [`update`], [`switch`] (disable, enable), [`rotate`], [`revoke`]. What can
+//! Keys. Index: [`create`], [`list`], [`show`], [`update`], [`switch`] (disable, enable), [`capture`], [`rotate`], [`revoke`]. What can
 //! be set: [`rights`]. What a key's use writes: [`first_use`], [`upgrade`].
 //!
 //! Invariant: of one name at most one key lives, declared ones included; a revoked key stays and never comes back.
 
+mod capture;
 mod create;
 mod first_use;
 mod info;
@@ -25,6 +26,7 @@ use troupe_storage::crypt::{
     check_brought, check_generated, display_prefix, generate_secret, plain_hash,
 };
 
+pub use self::capture::CaptureKey;
 pub use self::create::{CreateKey, KeyWithSecret};
 pub use self::first_use::first_use;
 pub use self::info::{KeyInfo, KeyUsage, OldSecret};

@@ -1,7 +1,8 @@
-//! The request log, read. Index: [`show`], [`tail`]; what is told of a row: [`info`].
+//! The request log, read. Index: [`show`], [`bodies`], [`tail`]; what is told of a row: [`info`].
 //!
 //! Invariant: nothing is changed; what has ended is found, also when its row is not written yet.
 
+mod bodies;
 mod info;
 mod show;
 mod tail;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use troupe_core::recorder::RecorderAsk;
 
+pub use self::bodies::{ShowBodies, ShownBodies, ShownBody};
 pub use self::info::RequestInfo;
 pub use self::show::ShowRequest;
 pub use self::tail::{RequestPage, TailRequests};

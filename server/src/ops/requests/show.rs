@@ -45,7 +45,7 @@ impl Operation for ShowRequest {
 }
 
 impl Operations {
-    async fn find_row(&self, id: RequestId) -> Result<Option<RequestRecord>, OpError> {
+    pub(super) async fn find_row(&self, id: RequestId) -> Result<Option<RequestRecord>, OpError> {
         let is_recent = now_ms().saturating_sub(id.time_ms()) < JUST_ENDED_MS;
         let tries = match &self.directory {
             Some(_) if is_recent => TOLD_WITHIN_TRIES,

@@ -145,6 +145,9 @@ impl State {
         loop {
             if let Some(piece) = self.ready.pop_front() {
                 self.held -= piece.len();
+                if let Some(capture) = self.exchange.capturing() {
+                    capture.piece(&piece);
+                }
                 self.last_sent_ms = now_ms;
                 self.ping_due = false;
                 return Poll::Ready(Some(Ok(piece)));
