@@ -10,6 +10,7 @@
 
 mod browser_admin;
 mod cli_accounts;
+mod cli_audit;
 mod cli_config;
 mod cli_import;
 mod cli_keys;
@@ -18,6 +19,7 @@ mod cli_requests;
 mod cli_secrets;
 mod cli_usage;
 mod e2e_affinity;
+mod e2e_audit;
 mod e2e_bodies;
 mod e2e_budget;
 mod e2e_bytes;
@@ -57,6 +59,7 @@ mod e2e_web_tools;
 mod gateway;
 mod house;
 mod lifecycle_affinity;
+mod lifecycle_audit;
 mod lifecycle_budget;
 mod lifecycle_drain;
 mod lifecycle_keys;

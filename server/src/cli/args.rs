@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::account_args::AccountCommand;
+use super::audit_args::AuditCommand;
 use super::import_args::ImportCommand;
 use super::key_args::KeyCommand;
 use super::request_args::RequestCommand;
@@ -58,6 +59,9 @@ pub(super) enum Command {
         after_help = "Examples:\n  troupe usage\n  troupe usage --by owner --since 7d\n  troupe usage --by day --key ci --csv > ci.csv\n  troupe usage --by model --top 3 --sort tokens\n  troupe usage --by status --since 7d\n  troupe usage --by minute --account main --since 30m"
     )]
     Usage(Box<UsageArgs>),
+    /// Who did what to what: judge the trail, write it out
+    #[command(subcommand, after_help = "Example:\n  troupe audit verify")]
+    Audit(Box<AuditCommand>),
     /// Take over accounts and keys of another gateway
     #[command(
         subcommand,

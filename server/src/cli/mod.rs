@@ -4,7 +4,7 @@
 //! writer to stdout and stderr, `progress` for long work. `error`: exit codes. `target`: a running gateway, or the store
 //! of a stopped one. `keys`, `accounts` (with `account_show`, `account_test`, `explain`, `login` and its `redirect`),
 //! `requests` (with `request_show`), `import`, `config`, `healthcheck`, `version`: a file per command. `secret`: secrets from stdin and files; `source`:
-//! other programs' files. `usage_report` (with `usage_args` and `csv`): who spent what. `mistyped`: what was not understood.
+//! other programs' files. `audit` (with `audit_args`): the trail, judged and written out. `usage_report` (with `usage_args` and `csv`): who spent what. `mistyped`: what was not understood.
 //!
 //! Invariant: exit 0 done, 1 failed, 2 usage, 64 configuration; an error is one line on stderr that says what to do
 //! (a configuration's: one line each); no secret is taken from the arguments.
@@ -15,6 +15,8 @@ mod account_show;
 mod account_test;
 mod accounts;
 mod args;
+mod audit;
+mod audit_args;
 mod config;
 mod csv;
 mod error;
@@ -93,6 +95,7 @@ fn short(config: Option<PathBuf>, command: Command) -> Result<(), CliError> {
             Command::Request(command) => requests::run(config, command).await,
             Command::Usage(args) => usage_report::run(config, *args).await,
             Command::Import(command) => import::run(config, command).await,
+            Command::Audit(command) => audit::run(config, *command).await,
             Command::Healthcheck(args) => healthcheck::run(config, args).await,
             Command::Version(args) => version::run(args),
             Command::Serve(_) | Command::Demo(_) => Ok(()),

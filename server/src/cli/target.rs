@@ -61,8 +61,14 @@ impl Target {
             StorageUrl::Sled(folder) => Ok(self.cwd.join(folder)),
             _ => Err(CliError::configuration(
                 "storage.url is memory:, which no command can reach; use sled:FOLDER",
-            )),
-        }
+            )
+        })
+    }
+
+    /// Where the audit trail's files are; none where nothing is kept on disk.
+    pub fn audit_dir(&self) -> Option<PathBuf> {
+        let data_dir = self.data_dir().ok();
+        Settings::of(&self.loaded.config, &self.cwd, data_dir.as_deref(), NODE).dir
     }
 
     /// By the running gateway or not at all: what is asked again and again must not keep a gateway from its store.

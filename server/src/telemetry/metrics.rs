@@ -282,6 +282,26 @@ fn describe() {
         "troupe_log_bodies_held_bytes",
         "Memory of bodies that are captured and not yet written."
     );
+    describe_counter!(
+        "troupe_audit_rows_total",
+        "Lines of the audit trail that this process wrote."
+    );
+    describe_counter!(
+        "troupe_audit_notes_aggregated_total",
+        "Lines of the audit trail that became part of a count, because there were too many at once."
+    );
+    describe_gauge!(
+        "troupe_audit_rows_unmirrored",
+        "Lines of the audit trail that the store does not have yet."
+    );
+    describe_gauge!(
+        "troupe_audit_broken",
+        "1 while the audit trail cannot be written."
+    );
+    describe_gauge!(
+        "troupe_audit_damaged",
+        "1 when the audit trail was not whole at the start."
+    );
     describe_gauge!(
         "troupe_account_state",
         "1 for the state that an account is in."

@@ -164,7 +164,7 @@ fn sections_that_are_commented_out_are_defaults() {
 #[test]
 fn keys_that_only_tune_a_later_feature_have_no_effect() {
     let bench = Bench::yaml(
-        "version: 1\naudit: { dir: /var/audit, retention: 1d }\nadmin: { session_ttl: 1h }\n\
+        "version: 1\nadmin: { session_ttl: 1h }\n\
          cluster: { node_id: a, on_redis_down: closed }\n",
     );
     assert_eq!(bench.load().config, Config::default());
