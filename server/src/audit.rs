@@ -259,7 +259,8 @@ impl Audit {
 
     async fn look(&self) {
         if let Err(error) = self.settle().await {
-            tracing::warn!(%error, "the audit trail follows later");
+            // Whoever is away has said so itself; every second is too often to repeat it.
+            tracing::debug!(%error, "the audit trail follows later");
         }
         let line = lock(&self.0.flood).tick(now_ms());
         if let Some(line) = line {

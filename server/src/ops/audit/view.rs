@@ -150,7 +150,8 @@ pub(super) fn difference(before: Value, after: Value) -> (Option<Value>, Option<
         met.remove(&name);
         left.remove(&name);
     }
-    (Some(Value::Object(met)), Some(Value::Object(left)))
+    let some = |side: Map<String, Value>| (!side.is_empty()).then_some(Value::Object(side));
+    (some(met), some(left))
 }
 
 #[cfg(test)]
