@@ -100,13 +100,11 @@ pub(super) async fn shortest<'w>(
         return Ok(ways.first());
     }
     let mut sql = QueryBuilder::<Postgres>::new("select ");
-    let mut lanes = 0;
-    for lane in ways.iter().flatten() {
-        sql.push(if lanes == 0 { "(" } else { ", (" });
+    for (nth, lane) in ways.iter().flatten().enumerate() {
+        sql.push(if nth == 0 { "(" } else { ", (" });
         sql.push("select at_ms");
         lane.push(&mut sql, part, reach);
         sql.push(format_args!(" offset {PROBED} limit 1)"));
-        lanes += 1;
     }
     let found = sql.build().persistent(false).fetch_optional(connection);
     let Some(row) = or_gone(found.await)? else {

@@ -89,7 +89,7 @@ async fn looked_at(pg: &Pg, asked: LogSearch, bounds: Bounds) -> (usize, u64, bo
 }
 
 fn newest_first(rows: &mut [RequestRecord]) {
-    rows.sort_by(|a, b| (b.at_ms, b.id).cmp(&(a.at_ms, a.id)));
+    rows.sort_by_key(|row| std::cmp::Reverse((row.at_ms, row.id)));
 }
 
 fn text(text: &str) -> Option<Arc<str>> {

@@ -95,8 +95,8 @@ fn common(n: u64) -> RequestRecord {
     row.failed.clear();
     row.passed_over.clear();
     row.account_name = text("a");
-    row.model = text(if n % 2 == 0 { "even" } else { "odd" });
-    row.owner = text(if n % 2 == 0 { "eve" } else { "odette" });
+    row.model = text(if n.is_multiple_of(2) { "even" } else { "odd" });
+    row.owner = text(if n.is_multiple_of(2) { "eve" } else { "odette" });
     row.session = Some(n / 50);
     if n == 100 {
         row.key = Some(KeyId::declared("one"));
