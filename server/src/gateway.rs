@@ -57,8 +57,8 @@ pub struct Shared {
     pub networks: Arc<Networks>,
     pub telemetry: Arc<Telemetry>,
     pub members: Arc<dyn Members>,
-}
     pub audit: Audit,
+}
 
 /// Shared by the workers, the control socket and the lifecycle.
 pub struct Gateway {
@@ -172,6 +172,7 @@ impl Gateway {
         counter!("troupe_session_rows_saved_total").absolute(affinities.saved());
         counter!("troupe_session_rows_dropped_total").absolute(affinities.dropped());
         gauge!("troupe_cluster_nodes").set(self.members.live() as f64);
+        self.audit.figures().publish();
         counter!("troupe_log_rows_dropped_total")
             .absolute(self.directory.recorder().view.load().dropped);
         for (why, count) in self.bodies.dropped() {
@@ -181,7 +182,6 @@ impl Gateway {
         counter!("troupe_actor_restarts_total").absolute(self.directory.tree().panics());
         gauge!("troupe_actor_mailbox_depth", "actor" => "recorder")
             .set(self.directory.recorder().handle.stats().asks as f64);
-        self.audit.figures().publish();
         self.telemetry.render()
     }
 

@@ -98,16 +98,16 @@ pub async fn stop(app: App, clean: bool) -> bool {
         tracing::warn!("bodies that wait to be written are lost");
     }
     gateway.web.settle(FAREWELL_TO_CHATS).await;
+    let audit = gateway.audit.clone();
+    super::told::stopped(&audit, clean).await;
     let directory = std::sync::Arc::clone(&gateway.directory);
     drop(gateway);
+    audit.close().await;
     // Workers let go of it when their threads end; if one lingers, the process's end stops the arbiters.
     let _ = directory.finish();
     match backend.close().await {
-    let audit = gateway.audit.clone();
-    super::told::stopped(&audit, clean).await;
         Ok(()) => true,
         Err(error) => {
-    audit.close().await;
             tracing::error!(%error, "the store did not close cleanly");
             false
         }

@@ -77,11 +77,11 @@ pub struct Operations {
     /// Logins under way.
     pub logins: Arc<Logins>,
     plan: Arc<dyn Fn() -> Arc<Plan> + Send + Sync>,
+    /// Where changes are told before they are acknowledged; none where operations only read.
+    audit: Option<Audit>,
     /// Who acts, as the events tell it.
     actor: String,
     changing: Arc<tokio::sync::Mutex<()>>,
-    /// Where changes are told before they are acknowledged; none where operations only read.
-    audit: Option<Audit>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -113,11 +113,11 @@ impl Operations {
             prober,
             logins: Arc::default(),
             plan: Arc::new(|| Arc::new(Plan::compile(&Config::default()))),
+            audit: None,
             actor: "cli".into(),
             changing: Arc::default(),
         }
     }
-            audit: None,
 
     /// On a running gateway: changes are published at once.
     #[must_use]
@@ -140,6 +140,13 @@ impl Operations {
         self
     }
 
+    /// Changes are told there before they are acknowledged.
+    #[must_use]
+    pub fn audited_by(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
     /// With logins that outlive these operations.
     #[must_use]
     pub fn with_logins(mut self, logins: Arc<Logins>) -> Self {
@@ -149,13 +156,6 @@ impl Operations {
 
     fn plan(&self) -> Arc<Plan> {
         (self.plan)()
-    }
-
-    /// Changes are told there before they are acknowledged.
-    #[must_use]
-    pub fn audited_by(mut self, audit: Audit) -> Self {
-        self.audit = Some(audit);
-        self
     }
 
     /// Web sessions are switched on and their terms acknowledged.

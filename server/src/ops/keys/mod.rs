@@ -41,9 +41,9 @@ pub use self::update::UpdateKey;
 pub use self::upgrade::upgrade;
 pub use super::fields::Endpoints;
 pub use super::limits::Limits;
+use super::audit::{told_change, told_key};
 use super::{ErrorCode, OpError, Operations, now_ms};
 
-use super::audit::{told_change, told_key};
 /// How often a change is tried on a row that another writer changes meanwhile.
 const TRIES: usize = 3;
 
@@ -62,13 +62,13 @@ impl Operations {
         for _ in 0..TRIES {
             let mut record = self.stored_key(name).await?;
             let (id, version) = (record.id, record.version);
+            let met = told_key(&record);
             change(&mut record)?;
             record.updated_ms = now_ms();
-            let met = told_key(&record);
             let event = self.event(told_as(id, record.name.clone()));
+            let event = told_change(event, Some(met), Some(told_key(&record)));
             match self.put_key(record, Expect::Version(version), event).await {
                 Err(error) if error.code == ErrorCode::Conflict => last = Some(error),
-            let event = told_change(event, Some(met), Some(told_key(&record)));
                 done => return done,
             }
         }
@@ -93,16 +93,16 @@ impl Operations {
             let Some(mut key) = live else {
                 return Ok(false);
             };
+            let met = told_key(&key);
             if !change(&mut key)? {
                 return Ok(false);
-            let met = told_key(&key);
             }
             key.updated_ms = now_ms();
             let (version, name) = (key.version, key.name.clone());
             let event = ops.event(EventKind::KeyUpdated { id, name });
+            let event = told_change(event, Some(met), Some(told_key(&key)));
             match ops.put_key(key, Expect::Version(version), event).await {
                 Err(error) if error.code == ErrorCode::Conflict => last = Some(error),
-            let event = told_change(event, Some(met), Some(told_key(&key)));
                 done => return done.map(|_: KeyRecord| true),
             }
         }
