@@ -91,7 +91,11 @@ impl App {
         io: tokio::runtime::Handle,
     ) -> Result<Self, StartError> {
         let config = &loaded.config;
-        let backend = troupe_storage::open(&config.storage.url.to_string(), &cwd)?;
+        let options = config.storage.options(&cwd, NODE);
+        // Its connections live where effects run.
+        let opening = io.spawn(async move { options.open().await });
+        let stopping = |_| StartError::Operation("the process is stopping".to_owned());
+        let backend = opening.await.map_err(stopping)??;
         let keyring = keyring(config, &cwd, &backend.stores).await?;
         let settings = Settings::of(config, &cwd, backend.data_dir.as_deref(), NODE);
         let audit = Audit::start(settings, backend.stores.clone(), &io).await;

@@ -1,12 +1,11 @@
 //! `troupe import` and `troupe account batch`: what comes along, what is told, and that both may be repeated.
 
-mod postgres;
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::postgres::{PASSWORD, Postgres};
+use crate::postgres::{PASSWORD, Postgres};
 use crate::process::until;
 use crate::serve::{ACCOUNT, KEY, Place};
 

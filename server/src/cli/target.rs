@@ -134,17 +134,18 @@ async fn reach<O: Operation>(
     data_dir: &Path,
 ) -> Result<Reached, CliError> {
     // A look at what is not there yet leaves nothing behind.
-    let nothing_there = O::READS && !data_dir.exists();
-    let url = if nothing_there {
-        "memory:".to_owned()
-    } else {
-        loaded.config.storage.url.to_string()
-    };
+    let storage = &loaded.config.storage;
+    let in_folder = matches!(storage.url, StorageUrl::Sled(_));
+    let nothing_there = O::READS && in_folder && !data_dir.exists();
+    let mut options = storage.options(cwd, NODE);
+    if nothing_there {
+        options.url = "memory:".into();
+    }
     for attempt in 1..=TRIES {
         if let Some(client) = connect(data_dir).await? {
             return Ok(Reached::Running(client));
         }
-        match troupe_storage::open(&url, cwd) {
+        match options.open().await {
             Err(OpenError::Locked { .. }) if attempt < TRIES => tokio::time::sleep(PAUSE).await,
             Err(OpenError::Locked { .. }) => break,
             Err(error @ OpenError::Url { .. }) => return Err(CliError::configuration(error)),

@@ -49,6 +49,9 @@ pub(super) fn redacted_paths(config: &Config) -> Vec<Path> {
     if is_redacted(&config.secrets.key) {
         paths.push(Path::of("secrets.key"));
     }
+    if config.storage.url.is_redacted() {
+        paths.push(Path::of("storage.url"));
+    }
     for (index, account) in config.accounts.iter().enumerate() {
         let account_path = Path::of("accounts").index(index);
         let (oauth_path, web_path) = (account_path.key("oauth"), account_path.key("web"));

@@ -18,6 +18,10 @@ const NEEDS_RESTART: &[(&str, Changed)] = &[
         a.server.bodies_in_memory != b.server.bodies_in_memory
     }),
     ("storage.url", |a, b| a.storage.url != b.storage.url),
+    ("storage.dir", |a, b| a.storage.dir != b.storage.dir),
+    ("storage.connections", |a, b| {
+        a.storage.connections != b.storage.connections
+    }),
     ("routing.affinity.ttl", |a, b| {
         a.routing.affinity.ttl != b.routing.affinity.ttl
     }),

@@ -117,6 +117,7 @@ impl Environment<'_> {
                 &format!("sled:{folder}"),
                 &origin,
             );
+            set(tree, &["storage", "dir"], folder, &origin);
             let key_file = format!("{folder}/master.key");
             set(tree, &["secrets", "key_file"], &key_file, &origin);
         }

@@ -31,7 +31,7 @@ use troupe_core::port::{StoreError, Stores};
 
 pub use error::OpenError;
 pub use health::{FaultKind, StoreHealth};
-pub use options::Options;
+pub use options::{Options, check_postgres_url};
 
 /// One opened backend: its ports, and where it keeps files.
 #[derive(Debug)]

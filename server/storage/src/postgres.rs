@@ -30,4 +30,4 @@ mod tests;
 mod tokens;
 mod usage;
 
-pub(crate) use open::{Open, open};
+pub(crate) use open::{Open, check, open};

@@ -49,10 +49,31 @@ fn nested_names_and_scalars_are_read() {
     let key = config.secrets.key.as_ref().map(Secret::expose);
     assert_eq!(key, Some("0123 #: {not yaml}"));
     assert_eq!(config.storage.url.to_string(), "sled:/srv/troupe");
+    assert_eq!(config.storage.dir.to_str(), Some("/srv/troupe"));
     assert_eq!(
         config.secrets.key_file.to_str(),
         Some("/srv/troupe/master.key")
     );
+}
+
+#[test]
+fn a_database_url_keeps_its_password_to_itself() {
+    let bench = Bench::yaml("version: 1\n")
+        .env(
+            "DATABASE_URL",
+            "postgres://u:hunter2@h:5433/db?sslmode=require",
+        )
+        .env("DATA_DIR", "/srv/troupe");
+    let config = bench.load().config;
+    let shown = "postgres://u:***@h:5433/db?sslmode=require";
+    assert_eq!(config.storage.url.to_string(), shown);
+    assert!(!format!("{config:?}{}", show(&config)).contains("hunter2"));
+    assert_eq!(
+        config.storage.folder(),
+        Some(std::path::Path::new("/srv/troupe"))
+    );
+    let secret = config.storage.url.secret();
+    assert!(::secrecy::ExposeSecret::expose_secret(&secret).contains("hunter2"));
 }
 
 #[test]
@@ -155,9 +176,9 @@ fn each_variable_that_cannot_be_used_is_named() {
         ),
         (
             "DATABASE_URL",
-            "postgres://u:secret@h/db",
-            "DATABASE_URL: storage.url: a `postgres://` store (and with it a cluster through \
-             `cluster.redis_url`) is not available in this version; use `sled:FOLDER` or `memory:`",
+            "postgres://u:secret@h/db?x=secret",
+            "DATABASE_URL: storage.url: it has a parameter that is not known; known are sslmode, \
+             sslrootcert, sslcert, sslkey, host, hostaddr, port, user, options and application_name",
         ),
         (
             "RATE_LIMIT_REQUESTS_PER_MINUTE",

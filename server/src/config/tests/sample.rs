@@ -177,8 +177,8 @@ fn what_is_shown_loads_again_and_is_the_same() {
     assert!(!shown.contains("sample-0001") && !shown.contains("twenty"));
     let mut again = Bench::yaml(&shown);
     insta::assert_snapshot!(again.errors(), @r"
-    troupe.yaml:22:3: accounts[0].api_key: is a redacted secret (`***`); write the secret or `${VAR}`
-    troupe.yaml:29:3: keys[0].secret: is a redacted secret (`***`); write the secret or `${VAR}`
+    troupe.yaml:24:3: accounts[0].api_key: is a redacted secret (`***`); write the secret or `${VAR}`
+    troupe.yaml:31:3: keys[0].secret: is a redacted secret (`***`); write the secret or `${VAR}`
     ");
     again.sources.redacted = Redacted::Accept;
     let mut loaded = again.load();

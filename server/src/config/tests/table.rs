@@ -195,13 +195,18 @@ pub(super) const TABLE: &[(&str, &str)] = &[
          this version",
     ),
     (
-        "storage: { url: \"postgres://user:pass@h/db\" }",
-        "troupe.yaml:2:12: storage.url: a `postgres://` store (and with it a cluster through \
-         `cluster.redis_url`) is not available in this version; use `sled:FOLDER` or `memory:`",
+        "storage: { url: \"postgres://user:pass@h\" }",
+        "troupe.yaml:2:12: storage.url: the database is missing; expected \
+         postgres://user:password@host:5432/database",
+    ),
+    (
+        "storage: { url: \"postgres://user:***@h/db\" }",
+        "troupe.yaml:2:12: storage.url: is a redacted secret (`***`); write the secret or `${VAR}`",
     ),
     (
         "storage: { url: mysql://user:pass@h }",
-        "troupe.yaml:2:12: storage.url: expected `sled:FOLDER` or `memory:`",
+        "troupe.yaml:2:12: storage.url: expected `sled:FOLDER`, \
+         `postgres://USER:PASSWORD@HOST/DATABASE` or `memory:`",
     ),
     (
         "server: { workers: 2 }",

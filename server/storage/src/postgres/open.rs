@@ -117,6 +117,12 @@ pub(crate) async fn open(
     })
 }
 
+/// # Errors
+/// [`OpenError::Url`].
+pub(crate) fn check(url: &str) -> Result<(), OpenError> {
+    address::parse(url).map(|_| ())
+}
+
 fn take(dir: &Path) -> Result<File, OpenError> {
     let at = |path: PathBuf| move |source| OpenError::Io { path, source };
     private_dir(dir).map_err(at(dir.to_owned()))?;

@@ -10,11 +10,13 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Executor, Postgres};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use troupe_core::port::StoreError;
 
@@ -44,6 +46,33 @@ pub(crate) struct Pg {
     pool: PgPool,
     health: Arc<StoreHealth>,
     place: Arc<str>,
+    runtime: Handle,
+}
+
+/// A future whose sockets and timers belong to one runtime, whoever polls it: a connection outlives the thread that
+/// asked for it first.
+struct On<F> {
+    runtime: Handle,
+    inner: Pin<Box<F>>,
+}
+
+impl<F: Future> On<F> {
+    fn new(runtime: &Handle, inner: F) -> Self {
+        Self {
+            runtime: runtime.clone(),
+            inner: Box::pin(inner),
+        }
+    }
+}
+
+impl<F: Future> Future for On<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let runtime = self.runtime.clone();
+        let _entered = runtime.enter();
+        self.inner.as_mut().poll(context)
+    }
 }
 
 /// Never derived: the pool prints its options.
@@ -75,7 +104,7 @@ impl Drop for Held {
 }
 
 impl Pg {
-    /// Connects to nobody yet. Must be called on a tokio runtime.
+    /// Connects to nobody yet. Must be called on the tokio runtime that its connections belong to.
     pub(crate) fn new(address: &Address, connections: u32) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(connections.max(1))
@@ -93,6 +122,7 @@ impl Pg {
             pool,
             health: Arc::new(StoreHealth::new()),
             place: address.place.as_str().into(),
+            runtime: Handle::current(),
         }
     }
 
@@ -135,7 +165,7 @@ impl Pg {
 
     /// Says farewell to connections that are idle; who holds one keeps it to the end of its operation.
     pub(crate) async fn close(&self) {
-        let _ = timeout(CLOSE, self.pool.close()).await;
+        let _ = On::new(&self.runtime, timeout(CLOSE, self.pool.close())).await;
     }
 
     async fn run<T>(
@@ -144,8 +174,8 @@ impl Pg {
         step: impl for<'c> FnOnce(&'c mut PgConnection) -> Step<'c, T> + Send,
     ) -> Result<T, StoreError> {
         let committing = AtomicBool::new(false);
-        let work = self.work(begin, &committing, step);
-        match timeout(OPERATION, work).await {
+        let work = timeout(OPERATION, self.work(begin, &committing, step));
+        match On::new(&self.runtime, work).await {
             Ok(Ok(done)) => {
                 self.health.answered();
                 Ok(done)

@@ -1,4 +1,4 @@
-//! A PostgreSQL of the test's own, with LiteLLM's tables, on a free port; gone with the test.
+//! A PostgreSQL of the test's own, on a free port; gone with the test.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use crate::process::free_address;
 
 pub const PASSWORD: &str = "hunter2-of-the-database";
-const TABLES: &str = include_str!("../../../server/storage/src/foreign/litellm/tests/litellm.sql");
+const TABLES: &str = include_str!("../../server/storage/src/foreign/litellm/tests/litellm.sql");
 /// Debian's `nobody`: the server does not run as root.
 const NOBODY: u32 = 65_534;
 const TRIES: usize = 5;
@@ -23,8 +23,17 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// With the tables, and after `rows`, one statement each.
+    /// Empty.
+    pub fn new() -> Self {
+        Self::filled(|_| ())
+    }
+
+    /// With LiteLLM's tables, and after `rows`, one statement each.
     pub fn with(rows: &[String]) -> Self {
+        Self::filled(|data| fill(data, rows))
+    }
+
+    fn filled(fill: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         own(folder.path());
         let (data, password) = (folder.path().join("data"), folder.path().join("password"));
@@ -41,7 +50,7 @@ impl Postgres {
             "{}",
             String::from_utf8_lossy(&made.stderr)
         );
-        fill(&data, rows);
+        fill(&data);
         let started = (0..TRIES).find_map(|_| serve(&data));
         let (child, port) = started.expect("postgres starts on a free port");
         Self {
@@ -51,6 +60,11 @@ impl Postgres {
         }
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// With the password.
     pub fn url(&self) -> String {
         format!(
             "postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres",
