@@ -117,6 +117,8 @@ fn a_cut_tail_is_told_loudly_at_the_next_start() {
 fn a_reload_is_told_with_what_changed_and_no_secret() {
     let place = Place::new();
     let _gateway = place.serve();
+    // Ready is said a moment before the file is watched.
+    place.run("key create first --quiet").ok();
     let account = place.account("scripted", crate::serve::ACCOUNT);
     let keys = |more: &str| format!("keys: [{{ name: declared, secret: {KEY} }}{more}]\n");
     let another = ", { name: another, secret: another-key-0123456789abcdef }";

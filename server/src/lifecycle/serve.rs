@@ -161,8 +161,8 @@ async fn live(
     });
     let member = app.gateway.members.this();
     tracing::info!(node = %member.node, boot.epoch = member.boot_epoch, %address, "ready");
-    app.gateway.set_phase(Phase::Ready);
     super::told::started(&app.gateway.audit, &address.to_string()).await;
+    app.gateway.set_phase(Phase::Ready);
     announce(&app, &format!("http://{address}"));
     let clean = reload::follow(&app, &sources, loaded, signals, http, &config.server.drain).await;
     upkeep.abort();
