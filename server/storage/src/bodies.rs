@@ -5,6 +5,7 @@
 //! files together are bounded; what finds no room is refused. As with the log, the last moments may be lost with the
 //! machine, never with the process.
 
+mod all;
 mod day;
 mod frame;
 mod ids;
@@ -21,6 +22,7 @@ use troupe_core::RequestId;
 use troupe_core::bodies::StoredBodies;
 use troupe_core::port::{BodyStore, PortFuture, StoreError};
 
+pub(crate) use self::all::WholeBodies;
 use self::day::{Day, Found};
 use self::frame::{HEADER_BYTES, MAX_PACKED_BYTES};
 use crate::fs::private_dir;

@@ -30,6 +30,10 @@ pub enum OpenError {
     Io { path: PathBuf, source: io::Error },
     #[error("the store in {} is damaged ({detail}); restore a backup", path.display())]
     Damaged { path: PathBuf, detail: String },
+    #[error(
+        "this store was being filled by `troupe store restore` or `migrate`, which did not come to its end; run the same command again"
+    )]
+    Unfinished,
     #[error("the limits' counters in {} cannot be read ({detail}); move the file away to go on with what was saved when the gateway last stopped in order", path.display())]
     Counters { path: PathBuf, detail: &'static str },
 }

@@ -5,6 +5,7 @@
 //! and so is what a counter of a limit was raised by; a change and the event that tells it stand or fall together;
 //! nothing secret is stored in the clear.
 
+pub mod archive;
 pub mod audit;
 mod bodies;
 mod codec;
@@ -29,9 +30,11 @@ use std::sync::Arc;
 
 use troupe_core::port::{StoreError, Stores};
 
+use archive::Archive;
+use archive::port::Archived;
 pub use error::OpenError;
 pub use health::{FaultKind, StoreHealth};
-pub use options::{Options, check_postgres_url};
+pub use options::Options;
 
 /// One opened backend: its ports, and where it keeps files.
 #[derive(Debug)]
@@ -62,6 +65,11 @@ enum Kept {
 /// # Errors
 /// [`OpenError`], each with what to do about it.
 pub fn open(url: &str, base: &Path) -> Result<Backend, OpenError> {
+    open_here(url, base, false)
+}
+
+/// As [`open`]; a store that was not filled to its end opens only `to_fill`.
+fn open_here(url: &str, base: &Path, to_fill: bool) -> Result<Backend, OpenError> {
     if url == "memory:" {
         return Ok(Backend {
             stores: memory::stores(),
@@ -76,7 +84,7 @@ pub fn open(url: &str, base: &Path) -> Result<Backend, OpenError> {
             });
         }
         let data_dir = base.join(path);
-        let (stores, engine, ledger) = sled::open(&data_dir)?;
+        let (stores, engine, ledger) = sled::open(&data_dir, to_fill)?;
         return Ok(Backend {
             stores,
             data_dir: Some(data_dir),
@@ -111,6 +119,24 @@ impl Backend {
             #[cfg(feature = "postgres")]
             Kept::Postgres(open) => open.close().await,
         }
+    }
+
+    /// The store as a whole, for backups and moves; `None` of one in memory.
+    pub fn archive(&self) -> Option<Archive> {
+        let store: Arc<dyn Archived> = match &self.kept {
+            Kept::Nothing => return None,
+            Kept::Embedded { engine, .. } => {
+                let data_dir = self.data_dir.clone().unwrap_or_default();
+                Arc::new(sled::SledArchive::new(
+                    engine.clone(),
+                    data_dir,
+                    &self.stores,
+                ))
+            }
+            #[cfg(feature = "postgres")]
+            Kept::Postgres(_) => return None,
+        };
+        Some(Archive::new(store, Arc::clone(&self.stores.meta)))
     }
 
     /// How the store does; `None` where nothing can be away.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a row belongs to the UTC day of its `at_ms`, and a day is one segment.
 
+mod all;
 mod block;
 mod bloom;
 mod complete;
@@ -20,6 +21,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use troupe_core::port::StoreError;
 
+pub(crate) use all::WholeLog;
 pub(crate) use file::{opened, read_part};
 pub(crate) use segment::{SegmentLog, blocking};
 

@@ -5,7 +5,12 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::archive::port::FILLING;
 use crate::{Backend, OpenError};
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
 
 /// What a store is opened with.
 #[derive(Clone, Debug)]
@@ -29,10 +34,33 @@ impl Options {
     /// [`OpenError`], each with what to do about it; none repeats the URL.
     pub async fn open(&self) -> Result<Backend, OpenError> {
         let url = self.url.expose_secret();
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        if !is_postgres(url) {
+            return crate::open(url, &self.base);
+        }
+        let backend = self.open_postgres(url).await?;
+        let refusal = match backend.stores.meta.get(FILLING).await {
+            Ok(None) => return Ok(backend),
+            Ok(Some(_)) => OpenError::Unfinished,
+            Err(error) => OpenError::Io {
+                path: self.base.join(&self.dir),
+                source: std::io::Error::other(error),
+            },
+        };
+        // It is left as it was found.
+        let _ = backend.close().await;
+        Err(refusal)
+    }
+
+    /// Opens a store that is empty, or was not filled to its end.
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    pub async fn open_to_fill(&self) -> Result<Backend, OpenError> {
+        let url = self.url.expose_secret();
+        if is_postgres(url) {
             return self.open_postgres(url).await;
         }
-        crate::open(url, &self.base)
+        crate::open_here(url, &self.base, true)
     }
 
     #[cfg(feature = "postgres")]
@@ -51,22 +79,5 @@ impl Options {
     #[expect(clippy::unused_async, reason = "as where it is built with them")]
     async fn open_postgres(&self, _: &str) -> Result<Backend, OpenError> {
         Err(OpenError::NoPostgres)
-    }
-}
-
-/// Is it a URL of PostgreSQL that could be opened? Connects to nobody.
-///
-/// # Errors
-/// What is wrong with it, without the URL.
-pub fn check_postgres_url(url: &str) -> Result<(), &'static str> {
-    #[cfg(feature = "postgres")]
-    return match crate::postgres::check(url) {
-        Err(OpenError::Url { reason }) => Err(reason),
-        _ => Ok(()),
-    };
-    #[cfg(not(feature = "postgres"))]
-    {
-        let _ = url;
-        Err("this program was built without postgres:// stores; use sled:FOLDER or memory:")
     }
 }

@@ -10,6 +10,7 @@
 //! before the port answers, except for trees whose policy says `Lazy`.
 
 mod accounts;
+mod archive;
 mod audit;
 mod engine;
 mod facts;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use ::sled::{Config, Db, Error};
 use troupe_core::port::{StoreError, Stores};
 
+pub(crate) use archive::SledArchive;
 pub(crate) use engine::Engine;
 use trees::Trees;
 
@@ -53,7 +55,9 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 const FLUSH_EVERY_MS: u64 = 500;
 
 /// Opens or creates the store in `data_dir`.
-pub(crate) fn open(data_dir: &Path) -> Result<(Stores, Engine, Ledger), OpenError> {
+///
+/// A store that was not filled to its end opens only `to_fill`.
+pub(crate) fn open(data_dir: &Path, to_fill: bool) -> Result<(Stores, Engine, Ledger), OpenError> {
     let at = |source| OpenError::Io {
         path: data_dir.to_owned(),
         source,
@@ -63,6 +67,9 @@ pub(crate) fn open(data_dir: &Path) -> Result<(Stores, Engine, Ledger), OpenErro
     // sled answers some kinds of damage with a panic.
     let recovered = catch_unwind(AssertUnwindSafe(|| {
         let trees = recover(&folder)?;
+        if !to_fill && archive::is_filling(&trees).map_err(|error| explain(error, &folder))? {
+            return Err(OpenError::Unfinished);
+        }
         take_over(&trees, data_dir, &folder)?;
         Ok(trees)
     }));

@@ -136,7 +136,7 @@ pub(super) fn find(folder: &Path, day: Date, id: RequestId) -> io::Result<Found>
     }
 }
 
-fn whole(frames: &File, at: u64, header: &Header) -> io::Result<Found> {
+pub(super) fn whole(frames: &File, at: u64, header: &Header) -> io::Result<Found> {
     let len = usize::try_from(header.packed_bytes).unwrap_or(usize::MAX);
     let mut packed = Vec::new();
     read_part(frames, at + HEADER_BYTES as u64, len, &mut packed)?;
@@ -168,7 +168,7 @@ fn end_of(frames: &File, len: u64, last: Option<u64>) -> io::Result<Option<u64>>
 }
 
 /// Tells each whole frame from `at` on, until `told` has enough; damage is passed over. Where the last whole one ends.
-fn walk(
+pub(super) fn walk(
     frames: &File,
     mut at: u64,
     len: u64,

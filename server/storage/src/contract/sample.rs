@@ -167,6 +167,7 @@ pub(crate) fn key(name: &str, hash: u8) -> KeyRecord {
         expires_after_first_use_ms: Some(u64::MAX),
         first_used_ms: Some(9),
         revoked_ms: None,
+        capture_until_ms: Some(10),
         created_ms: 1,
         updated_ms: 2,
         version: 0,

@@ -52,15 +52,18 @@ impl AuditStore for Engine {
     }
 }
 
-fn anchor_name(node: &str) -> String {
-    format!("audit_anchor:{node}")
+/// Before a node's name, among the facts.
+pub(super) const ANCHOR_PREFIX: &str = "audit_anchor:";
+
+pub(super) fn anchor_name(node: &str) -> String {
+    format!("{ANCHOR_PREFIX}{node}")
 }
 
-fn place(node: &str, seq: u64) -> Vec<u8> {
+pub(super) fn place(node: &str, seq: u64) -> Vec<u8> {
     [node.as_bytes(), &[0], &seq.to_be_bytes()].concat()
 }
 
-fn timed(at_ms: u64, node: &str, seq: u64) -> Vec<u8> {
+pub(super) fn timed(at_ms: u64, node: &str, seq: u64) -> Vec<u8> {
     [&at_ms.to_be_bytes()[..], &place(node, seq)].concat()
 }
 

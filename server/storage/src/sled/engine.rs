@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use troupe_core::port::StoreError;
 
 use super::flush::db_file;
@@ -88,6 +88,25 @@ impl Engine {
             .acquire_owned()
             .await
             .map_err(|_| closed())?;
+        self.step(permit, panicked, step).await
+    }
+
+    /// A step beside which no other runs: what it reads is of one moment. Others wait for its end.
+    pub(super) async fn alone<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&Trees) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let all = self.permits.clone().acquire_many_owned(STEPS);
+        let permits = all.await.map_err(|_| closed())?;
+        self.step(permits, StoreError::Unavailable, step).await
+    }
+
+    async fn step<T: Send + 'static>(
+        &self,
+        permit: OwnedSemaphorePermit,
+        panicked: fn(String) -> StoreError,
+        step: impl FnOnce(&Trees) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let trees = self.lock().clone().ok_or_else(closed)?;
         let task = tokio::task::spawn_blocking(move || {
             let done = catch_unwind(AssertUnwindSafe(|| step(&trees)))

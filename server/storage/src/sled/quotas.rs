@@ -20,7 +20,7 @@ const PRUNED: usize = 10_000;
 /// Rows of one batch of a `fold`, which need not be one step.
 const FOLDED: usize = 1_000;
 
-fn place(limit: LimitId, start_ms: u64) -> [u8; 24] {
+pub(super) fn place(limit: LimitId, start_ms: u64) -> [u8; 24] {
     let mut place = [0; 24];
     place[..16].copy_from_slice(limit.0.as_bytes());
     place[16..].copy_from_slice(&start_ms.to_be_bytes());
@@ -52,7 +52,7 @@ impl QuotaStore for Engine {
     }
 }
 
-fn put(t: &Trees, rows: &[QuotaRow]) -> Result<(), StoreError> {
+pub(super) fn put(t: &Trees, rows: &[QuotaRow]) -> Result<(), StoreError> {
     let mut batch = Batch::default();
     for row in rows {
         batch.insert(&place(row.limit, row.start_ms), encode(row)?);

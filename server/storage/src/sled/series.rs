@@ -138,12 +138,28 @@ pub(super) fn prune(series: &Tree, grain: Grain, before: u32) -> Result<usize, S
 /// Bytes before the value.
 const HEAD: usize = 2 + size_of::<u32>();
 
-fn place(grain: Grain, of: SeriesOf, point: u32, value: &str) -> Vec<u8> {
+pub(super) fn place(grain: Grain, of: SeriesOf, point: u32, value: &str) -> Vec<u8> {
     let mut place = Vec::with_capacity(HEAD + value.len());
     place.extend([grain_byte(grain), of_byte(of)]);
     place.extend(point.to_be_bytes());
     place.extend(value.as_bytes());
     place
+}
+
+/// What stands at a place; `None` when it is none.
+pub(super) fn key_of(place: &[u8]) -> Option<SeriesKey> {
+    let (head, value) = place.split_at_checked(HEAD)?;
+    let [grain, of, point @ ..] = head else {
+        return None;
+    };
+    let mut grains = Grain::ALL.into_iter();
+    let mut ofs = SeriesOf::ALL.into_iter();
+    Some(SeriesKey {
+        grain: grains.find(|one| grain_byte(*one) == *grain)?,
+        of: ofs.find(|one| of_byte(*one) == *of)?,
+        point: u32::from_be_bytes(point.try_into().ok()?),
+        value: std::str::from_utf8(value).ok()?.into(),
+    })
 }
 
 fn grain_byte(grain: Grain) -> u8 {

@@ -12,7 +12,7 @@ use crate::rules;
 
 const ROW: &str = "session row";
 
-fn place(session: SessionKey) -> [u8; 24] {
+pub(super) fn place(session: SessionKey) -> [u8; 24] {
     let mut place = [0; 24];
     place[..16].copy_from_slice(session.key.0.as_bytes());
     place[16..].copy_from_slice(&session.session.to_be_bytes());

@@ -16,7 +16,7 @@ use crate::codec::{decode, encode};
 use crate::rules::EVENTS_KEPT;
 
 /// In `meta`: the last sequence number of the outbox, u64 big-endian.
-const LAST_EVENT: &str = "outbox_last";
+pub(super) const LAST_EVENT: &str = "outbox_last";
 
 pub(super) type Step<T> = Result<T, Conflictable<StoreError>>;
 

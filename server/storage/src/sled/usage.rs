@@ -21,7 +21,7 @@ use crate::codec::{decode, encode};
 const ROW: &str = "usage row";
 const COUNT: &str = "count of usage rows";
 /// In `meta`: the number of the last batch, u64 big-endian.
-const LAST_BATCH: &str = "usage_batch";
+pub(super) const LAST_BATCH: &str = "usage_batch";
 /// Rows that are dropped at once.
 const DROPPED: usize = 1_000;
 
@@ -136,7 +136,7 @@ fn prune(t: &Trees, before_day: u32) -> Result<usize, StoreError> {
 }
 
 /// Every part of the key, each with its length, behind the day.
-fn place(key: &UsageKey) -> Vec<u8> {
+pub(super) fn place(key: &UsageKey) -> Vec<u8> {
     let mut place = key.day.to_be_bytes().to_vec();
     let ids = [key.key.map(|id| id.0), key.account.map(|id| id.0)];
     let texts = [&key.owner, &key.group, &key.model];
@@ -154,7 +154,7 @@ fn place(key: &UsageKey) -> Vec<u8> {
     place
 }
 
-fn is_count(place: &[u8]) -> bool {
+pub(super) fn is_count(place: &[u8]) -> bool {
     place.len() == size_of::<u32>()
 }
 
