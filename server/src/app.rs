@@ -155,8 +155,8 @@ impl App {
             prober.clone(),
         )
         .live(Arc::clone(&directory))
-        .keeping(gateway.bodies.clone())
         .audited_by(audit.clone())
+        .keeping(gateway.bodies.clone())
         .planned_by({
             // What changes keys is held by a task that ends with the gateway.
             let (gateway, plan) = (Arc::downgrade(&gateway), gateway.plan.load_full());
@@ -175,14 +175,11 @@ impl App {
         publish(&operations, &directory).await?;
         write_keys(&gateway, operations.acting_as("system"));
         let first_key = first_key(&operations).await?;
-        let reloader = Reloader::new(config.clone())
-            .with(Arc::new(sections::RetentionSection(Arc::clone(
-                &directory,
-            ))))
         // A trail that cannot be written keeps operators from changes, not the gateway from serving.
         if let Err(error) = audit.settle().await {
             tracing::error!(%error, "the start is told later");
         }
+        let reloader = Reloader::new(config.clone())
             .with(Arc::new(sections::PlanSection(Arc::clone(&gateway))))
             .with(Arc::new(sections::DeclaredSection::new(
                 &operations,
@@ -190,6 +187,9 @@ impl App {
                 loaded,
             )))
             .with(Arc::new(sections::LogSection(log)))
+            .with(Arc::new(sections::RetentionSection(Arc::clone(
+                &directory,
+            ))))
             .with(Arc::new(master_key::MasterKeySection::start(
                 &operations,
                 &config.secrets,
