@@ -70,7 +70,7 @@ async fn run<O: Operation>(ops: &Operations, input: Value) -> Result<Value, OpEr
             O::NAME
         ))
     })?;
-    let outcome = operation.run(ops).await?;
+    let outcome = ops.carry_out(operation).await?;
     serde_json::to_value(outcome)
         .map_err(|error| OpError::new(ErrorCode::Internal, error.to_string()))
 }
