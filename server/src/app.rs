@@ -187,9 +187,7 @@ impl App {
                 loaded,
             )))
             .with(Arc::new(sections::LogSection(log)))
-            .with(Arc::new(sections::RetentionSection(Arc::clone(
-                &directory,
-            ))))
+            .with(Arc::new(sections::RetentionSection(Arc::clone(&directory))))
             .with(Arc::new(master_key::MasterKeySection::start(
                 &operations,
                 &config.secrets,

@@ -36,6 +36,7 @@ mod progress;
 mod redirect;
 mod request_args;
 mod request_bodies;
+mod request_list;
 mod request_show;
 mod requests;
 mod secret;
@@ -94,8 +95,8 @@ fn short(config: Option<PathBuf>, command: Command) -> Result<(), CliError> {
             Command::Account(command) => accounts::run(config, command).await,
             Command::Request(command) => requests::run(config, command).await,
             Command::Usage(args) => usage_report::run(config, *args).await,
-            Command::Import(command) => import::run(config, command).await,
             Command::Audit(command) => audit::run(config, *command).await,
+            Command::Import(command) => import::run(config, command).await,
             Command::Healthcheck(args) => healthcheck::run(config, args).await,
             Command::Version(args) => version::run(args),
             Command::Serve(_) | Command::Demo(_) => Ok(()),

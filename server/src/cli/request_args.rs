@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use troupe_core::log::StatusFilter;
 
 use super::args::Format;
+use super::request_list::ListArgs;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RequestCommand {
@@ -12,6 +13,11 @@ pub(super) enum RequestCommand {
         after_help = "Examples:\n  troupe request show req_01m86vrjtxe5g9c2vcarc9zhbn\n  troupe request show req_01m86vrjtxe5g9c2vcarc9zhbn --bodies"
     )]
     Show(ShowArgs),
+    /// Look for requests, the newest first
+    #[command(
+        after_help = "Examples:\n  troupe request list --status 5xx --since 2h\n  troupe request list --key ci --min-cost 0.10 --since 2026-11-01 --until 2026-11-24\n  troupe request list --error overloaded --min-duration 5s --limit 200 --json"
+    )]
+    List(Box<ListArgs>),
     /// List the last requests, the latest last
     #[command(
         after_help = "Examples:\n  troupe request tail -n 50\n  troupe request tail --key ci --status 4xx --follow"

@@ -8,7 +8,7 @@ use super::request_args::{RequestCommand, TailArgs};
 use super::request_show::{HEADING, row, told};
 use super::table::{Columns, columns};
 use super::target::Target;
-use super::{out, request_bodies, target};
+use super::{out, request_bodies, request_list, target};
 use crate::ops::requests::{RequestInfo, RequestPage, ShowBodies, ShowRequest, TailRequests};
 
 /// How often a running gateway is asked for what has ended since.
@@ -29,6 +29,7 @@ pub(super) async fn run(config: Option<PathBuf>, command: RequestCommand) -> Res
             }
             out::line(told(&shown))
         }
+        RequestCommand::List(args) => request_list::run(config, *args).await,
         RequestCommand::Tail(args) if args.follow => {
             tokio::select! {
                 ended = follow(config, args) => ended,

@@ -57,9 +57,9 @@ impl Target {
     }
 
     fn data_dir(&self) -> Result<PathBuf, CliError> {
-        match &self.loaded.config.storage.url {
-            StorageUrl::Sled(folder) => Ok(self.cwd.join(folder)),
-            _ => Err(CliError::configuration(
+        let folder = self.loaded.config.storage.folder();
+        folder.map(|folder| self.cwd.join(folder)).ok_or_else(|| {
+            CliError::configuration(
                 "storage.url is memory:, which no command can reach; use sled:FOLDER",
             )
         })

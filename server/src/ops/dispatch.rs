@@ -13,7 +13,7 @@ use super::keys::{
     CaptureKey, CreateKey, DisableKey, EnableKey, ExplainLimits, ListKeys, RevokeKey, RotateKey,
     ShowKey, UpdateKey,
 };
-use super::requests::{ShowBodies, ShowRequest, TailRequests};
+use super::requests::{SearchRequests, ShowBodies, ShowRequest, TailRequests};
 use super::usage::{ChartUsage, ReportUsage};
 use super::{ErrorCode, OpError, Operation, Operations};
 
@@ -51,11 +51,12 @@ pub async fn dispatch(ops: &Operations, name: &str, input: Value) -> Result<Valu
         CaptureKey::NAME => run::<CaptureKey>(ops, input).await,
         ShowRequest::NAME => run::<ShowRequest>(ops, input).await,
         ShowBodies::NAME => run::<ShowBodies>(ops, input).await,
+        SearchRequests::NAME => run::<SearchRequests>(ops, input).await,
         TailRequests::NAME => run::<TailRequests>(ops, input).await,
+        AuditAnchors::NAME => run::<AuditAnchors>(ops, input).await,
         ReportUsage::NAME => run::<ReportUsage>(ops, input).await,
         ChartUsage::NAME => run::<ChartUsage>(ops, input).await,
         _ => Err(OpError::new(
-        AuditAnchors::NAME => run::<AuditAnchors>(ops, input).await,
             ErrorCode::NotAvailable,
             "the running gateway does not know this command; it may be of another version: restart it with this one",
         )),

@@ -1,9 +1,10 @@
-//! The request log, read. Index: [`show`], [`bodies`], [`tail`]; what is told of a row: [`info`].
+//! The request log, read. Index: [`show`], [`bodies`], [`tail`], [`search`]; what is told of a row: [`info`].
 //!
 //! Invariant: nothing is changed; what has ended is found, also when its row is not written yet.
 
 mod bodies;
 mod info;
+mod search;
 mod show;
 mod tail;
 
@@ -13,6 +14,7 @@ use troupe_core::recorder::RecorderAsk;
 
 pub use self::bodies::{ShowBodies, ShownBodies, ShownBody};
 pub use self::info::RequestInfo;
+pub use self::search::{FoundRequests, SearchRequests};
 pub use self::show::ShowRequest;
 pub use self::tail::{RequestPage, TailRequests};
 use super::Operations;

@@ -79,7 +79,7 @@ impl Operation for TailRequests {
 
 impl Operations {
     /// Every key that has this name or had it when it was revoked.
-    async fn keys_named(&self, name: &str) -> Result<Vec<KeyId>, OpError> {
+    pub(super) async fn keys_named(&self, name: &str) -> Result<Vec<KeyId>, OpError> {
         let stored = self.stores.keys.list().await?;
         let stored = stored.iter().filter(|key| key.name == name);
         let mut ids: Vec<_> = stored.map(|key| key.id).collect();
