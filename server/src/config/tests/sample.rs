@@ -73,9 +73,13 @@ fn the_sample_parses_and_says_nothing_but_the_defaults() {
             "usd_per_month=100"
         ]
     );
+    // The place that it has without being named, in the data folder.
+    let dir = config.audit.dir.as_deref();
+    assert_eq!(dir, Some(std::path::Path::new("./data/audit")));
     let rest = Config {
         accounts: Vec::new(),
         keys: Vec::new(),
+        audit: crate::config::audit::Audit::default(),
         ..config
     };
     assert_eq!(rest, Config::default());
