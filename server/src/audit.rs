@@ -40,8 +40,8 @@ use crate::config::Config;
 use self::flood::Flood;
 use self::notes::Notes;
 use self::outbox::Outbox;
-use self::quota::Quotas;
 pub use self::quota::Exceeded;
+use self::quota::Quotas;
 use self::state::State;
 use self::writer::{Command, Writer};
 
@@ -84,9 +84,13 @@ impl Settings {
 /// Why a line is not on the disk.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
-    #[error("the audit trail cannot be written: {0}; nothing was changed: free the disk or correct audit.dir, then try again")]
+    #[error(
+        "the audit trail cannot be written: {0}; nothing was changed: free the disk or correct audit.dir, then try again"
+    )]
     Broken(String),
-    #[error("the audit trail could not be written: {0}; the line is kept and follows when it can be")]
+    #[error(
+        "the audit trail could not be written: {0}; the line is kept and follows when it can be"
+    )]
     Late(String),
     #[error("the store did not tell its changes to the audit trail: {0}")]
     Store(String),
@@ -157,7 +161,10 @@ impl Audit {
     }
 
     /// How lines call an account that an event names by its id alone.
-    pub async fn name_accounts(&self, name: impl Fn(AccountId) -> Option<String> + Send + Sync + 'static) {
+    pub async fn name_accounts(
+        &self,
+        name: impl Fn(AccountId) -> Option<String> + Send + Sync + 'static,
+    ) {
         self.0.outbox.lock().await.name_accounts(Box::new(name));
     }
 
@@ -182,7 +189,9 @@ impl Audit {
             outbox.catch_up(self).await
         };
         let late = || Err(AuditError::Late("it takes too long".into()));
-        tokio::time::timeout(WITHIN, settled).await.unwrap_or_else(|_| late())
+        tokio::time::timeout(WITHIN, settled)
+            .await
+            .unwrap_or_else(|_| late())
     }
 
     /// Returns when the line is on the disk.
@@ -199,7 +208,13 @@ impl Audit {
     }
 
     /// Somebody was not let in. `prefix` is how the key would be shown, never the key.
-    pub fn sign_in_failed(&self, at_ms: u64, prefix: Option<&str>, remote: Option<&str>, id: String) {
+    pub fn sign_in_failed(
+        &self,
+        at_ms: u64,
+        prefix: Option<&str>,
+        remote: Option<&str>,
+        id: String,
+    ) {
         let line = lock(&self.0.flood).failed(at_ms, prefix, remote, id);
         if let Some(line) = line {
             self.note(line);
@@ -251,7 +266,11 @@ impl Audit {
 
     async fn append(&self, entries: Vec<Entry>, keep: bool) -> Result<(), AuditError> {
         let (done, outcome) = oneshot::channel();
-        let append = Command::Append { entries, keep, done };
+        let append = Command::Append {
+            entries,
+            keep,
+            done,
+        };
         let sent = self.0.commands.send(append).await;
         sent.map_err(|_| AuditError::Closed)?;
         outcome.await.unwrap_or(Err(AuditError::Closed))
@@ -270,7 +289,13 @@ impl Audit {
 
     async fn retire(&self, retention: Duration) {
         let keep_ms = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
-        let _ = self.0.commands.send(Command::Retire { keep_days: keep_ms / DAY_MS }).await;
+        let _ = self
+            .0
+            .commands
+            .send(Command::Retire {
+                keep_days: keep_ms / DAY_MS,
+            })
+            .await;
         let oldest_ms = now_ms().saturating_sub(keep_ms);
         if let Err(error) = self.0.stores.audit.retain(oldest_ms).await {
             tracing::warn!(%error, "old lines stay in the store's mirror of the audit trail");

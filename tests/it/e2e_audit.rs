@@ -49,7 +49,9 @@ fn a_limit_that_is_used_up_is_one_line_a_window() {
         "keys: [{{ name: small, secret: {KEY}, limits: {{ requests_per_month: 2 }} }}]\n"
     ));
     let _gateway = place.serve();
-    let statuses: Vec<_> = (0..9).map(|_| place.message(KEY, "default").status).collect();
+    let statuses: Vec<_> = (0..9)
+        .map(|_| place.message(KEY, "default").status)
+        .collect();
     assert_eq!(statuses, [200, 200, 429, 429, 429, 429, 429, 429, 429]);
     assert!(until(WITHIN, || !told(&place, "quota.exceeded").is_empty()));
     place.run("key create after --quiet").ok();

@@ -67,7 +67,8 @@ fn difference(before: &Config, after: &Config) -> (Map<String, Value>, Map<Strin
     let only = |one: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>| {
         let differs = |(path, value): &(&String, &Value)| other.get(*path) != Some(*value);
         let kept = one.iter().filter(differs);
-        kept.map(|(path, value)| (path.clone(), value.clone())).collect()
+        kept.map(|(path, value)| (path.clone(), value.clone()))
+            .collect()
     };
     (only(&before, &after), only(&after, &before))
 }
@@ -75,7 +76,11 @@ fn difference(before: &Config, after: &Config) -> (Map<String, Value>, Map<Strin
 fn leaves(config: &Config) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     // Plain structs with text keys: nothing here can fail.
-    walk(String::new(), serde_json::to_value(config).unwrap_or_default(), &mut found);
+    walk(
+        String::new(),
+        serde_json::to_value(config).unwrap_or_default(),
+        &mut found,
+    );
     found
 }
 
