@@ -51,6 +51,8 @@ pub struct StoreHealth {
     since_ms: AtomicU64,
     dirty_rows: AtomicUsize,
     failures: AtomicU64,
+    spooled_bytes: AtomicU64,
+    refused: AtomicU64,
     last: Mutex<Option<FaultKind>>,
 }
 
@@ -61,6 +63,8 @@ impl StoreHealth {
             since_ms: AtomicU64::new(now_ms()),
             dirty_rows: AtomicUsize::new(0),
             failures: AtomicU64::new(0),
+            spooled_bytes: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             last: Mutex::new(None),
         }
     }
@@ -85,6 +89,16 @@ impl StoreHealth {
         self.failures.load(Ordering::Relaxed)
     }
 
+    /// Bytes of traffic records that the store has not been told yet: they wait on this node's disk.
+    pub fn spooled_bytes(&self) -> u64 {
+        self.spooled_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Batches of them that found no room there, since the start.
+    pub fn spool_refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     /// What failed last, if anything did.
     pub fn last_failure(&self) -> Option<FaultKind> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
@@ -92,6 +106,14 @@ impl StoreHealth {
 
     pub(crate) fn set_dirty(&self, rows: usize) {
         self.dirty_rows.store(rows, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_spooled(&self, bytes: u64) {
+        self.spooled_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn spool_was_full(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn answered(&self) {

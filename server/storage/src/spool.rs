@@ -19,7 +19,6 @@ mod tests;
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -29,41 +28,17 @@ use troupe_core::port::{BodyStore, LogStore, StoreError, UsageStore};
 use self::item::Item;
 use self::queue::Queue;
 use self::replay::Back;
+use crate::health::StoreHealth;
 
 /// Bytes on the disk; beyond them, see [`Item::share`].
 pub(crate) const MAX_BYTES: u64 = 512 * 1024 * 1024;
-
-/// What is spooled now, for those who watch.
-#[derive(Debug, Default)]
-pub struct SpoolGauge {
-    bytes: AtomicU64,
-    refused: AtomicU64,
-}
-
-impl SpoolGauge {
-    /// Bytes that the store has not been told yet.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    fn set(&self, bytes: u64) {
-        self.bytes.store(bytes, Ordering::Relaxed);
-    }
-
-    /// Batches that found no room since the start.
-    #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-}
 
 /// The traffic ports of a store that may be away; clones share everything.
 #[derive(Clone)]
 pub(crate) struct Spooled {
     inner: Inner,
     queue: Arc<Queue>,
-    gauge: Arc<SpoolGauge>,
+    health: Arc<StoreHealth>,
     /// Something was spooled.
     filled: Arc<Notify>,
     way_back: Arc<WayBack>,
@@ -82,18 +57,29 @@ pub(crate) struct Inner {
     pub bodies: Arc<dyn BodyStore>,
 }
 
+impl std::fmt::Debug for Spooled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Spooled")
+    }
+}
+
 impl Spooled {
     /// Opens the spool in `folder`, with what an earlier process left there, and starts to tell it. Must be called in a
     /// tokio runtime; the way back ends with the last clone.
-    pub(crate) fn open(inner: Inner, folder: &Path, max_bytes: u64) -> io::Result<Self> {
+    pub(crate) fn open(
+        inner: Inner,
+        folder: &Path,
+        max_bytes: u64,
+        health: Arc<StoreHealth>,
+    ) -> io::Result<Self> {
         let queue = Arc::new(Queue::open(folder, max_bytes)?);
-        let (gauge, filled) = (Arc::<SpoolGauge>::default(), Arc::<Notify>::default());
-        gauge.set(queue.bytes());
+        let filled = Arc::<Notify>::default();
+        health.set_spooled(queue.bytes());
         let (ending, ends) = watch::channel(());
         let task = Back {
             inner: inner.clone(),
             queue: Arc::clone(&queue),
-            gauge: Arc::clone(&gauge),
+            health: Arc::clone(&health),
             filled: Arc::clone(&filled),
             ending: ends,
         }
@@ -101,17 +87,13 @@ impl Spooled {
         Ok(Self {
             inner,
             queue,
-            gauge,
+            health,
             filled,
             way_back: Arc::new(WayBack {
                 ending,
                 task: Mutex::new(Some(task)),
             }),
         })
-    }
-
-    pub(crate) fn gauge(&self) -> Arc<SpoolGauge> {
-        Arc::clone(&self.gauge)
     }
 
     /// Waits until nothing is told from the spool any more; what is in it waits for the next start.
@@ -143,14 +125,14 @@ impl Spooled {
         let queue = Arc::clone(&self.queue);
         let pushed = tokio::task::spawn_blocking(move || queue.push(&item)).await;
         let pushed = pushed.unwrap_or_else(|gone| Err(io::Error::other(gone)));
-        self.gauge.set(self.queue.bytes());
+        self.health.set_spooled(self.queue.bytes());
         match pushed {
             Ok(()) => {
                 self.filled.notify_one();
                 Ok(())
             }
             Err(error) => {
-                self.gauge.refused.fetch_add(1, Ordering::Relaxed);
+                self.health.spool_was_full();
                 Err(StoreError::Unavailable(format!("spool: {error}")))
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DIR/node.lock   held while a process uses the folder
+//! DIR/spool/      rows, bodies and usage that the server was not told yet
 //! DIR/ledger/     counters of limits, of this process (folded into `quotas` at the next start)
 //! ```
 //! Invariant: what waiting cannot mend (password, database, version, rights) is told at once, what it may is retried
@@ -30,6 +31,7 @@ use crate::OpenError;
 use crate::fs::{private_dir, private_file};
 use crate::health::{FaultKind, StoreHealth};
 use crate::ledger::Ledger;
+use crate::spool::{Inner, MAX_BYTES, Spooled};
 
 /// How long the server may take to come.
 const REACH: Duration = Duration::from_secs(30);
@@ -51,6 +53,7 @@ pub(crate) struct Open {
     pub pg: Pg,
     pub soft: Soft,
     pub ledger: Ledger,
+    pub spooled: Spooled,
     /// Unlocked when it goes.
     _lock: File,
 }
@@ -58,6 +61,7 @@ pub(crate) struct Open {
 impl Open {
     pub(crate) fn stores(&self) -> Stores {
         let (facts, soft) = (Arc::new(self.pg.clone()), Arc::new(self.soft.clone()));
+        let traffic = Arc::new(self.spooled.clone());
         Stores {
             accounts: soft.clone(),
             keys: soft.clone(),
@@ -67,9 +71,9 @@ impl Open {
             cells: self.ledger.cells(),
             meta: facts.clone(),
             events: facts,
-            log: Arc::new(PgLog::new(self.pg.clone())),
-            bodies: Arc::new(PgBodies::new(self.pg.clone())),
-            usage: Arc::new(PgUsage::new(self.pg.clone(), self.soft.node())),
+            log: traffic.clone(),
+            bodies: traffic.clone(),
+            usage: traffic,
             audit: Arc::new(PgAudit::new(self.pg.clone())),
         }
     }
@@ -83,6 +87,7 @@ impl Open {
     /// # Errors
     /// `Unknown`: what waited is lost.
     pub(crate) async fn close(self) -> Result<(), StoreError> {
+        self.spooled.close().await;
         let written = self.soft.close().await;
         self.pg.close().await;
         self.ledger.close().await.and(written)
@@ -109,10 +114,19 @@ pub(crate) async fn open(
     let soft = Soft::load(pg.clone(), node, ledger.cells())
         .await
         .map_err(failed)?;
+    let traffic = Inner {
+        log: Arc::new(PgLog::new(pg.clone())),
+        bodies: Arc::new(PgBodies::new(pg.clone())),
+        usage: Arc::new(PgUsage::new(pg.clone(), soft.node())),
+    };
+    let path = dir.join("spool");
+    let spooled = Spooled::open(traffic, &path, MAX_BYTES, Arc::clone(pg.health()))
+        .map_err(|source| OpenError::Io { path, source })?;
     Ok(Open {
         pg,
         soft,
         ledger,
+        spooled,
         _lock: lock,
     })
 }

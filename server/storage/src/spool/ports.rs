@@ -43,6 +43,10 @@ impl BodyStore for Spooled {
     fn retain(&self, oldest_ms: u64) -> PortFuture<'_, usize> {
         self.inner.bodies.retain(oldest_ms)
     }
+
+    fn bound(&self, max_bytes: u64) {
+        self.inner.bodies.bound(max_bytes);
+    }
 }
 
 impl UsageStore for Spooled {

@@ -10,7 +10,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::queue::Queue;
-use super::{Inner, SpoolGauge, is_away};
+use super::{Inner, is_away};
+use crate::health::StoreHealth;
 
 /// A store that was away is asked again after this.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -18,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Back {
     pub inner: Inner,
     pub queue: Arc<Queue>,
-    pub gauge: Arc<SpoolGauge>,
+    pub health: Arc<StoreHealth>,
     /// Something was spooled.
     pub filled: Arc<Notify>,
     /// That its sender is gone, or sends, is the end.
@@ -84,13 +85,13 @@ impl Back {
             }
             let queue = Arc::clone(&self.queue);
             let dropped = spawn_blocking(move || queue.drop_head()).await?;
-            self.gauge.set(self.queue.bytes());
+            self.health.set_spooled(self.queue.bytes());
             if let Err(error) = dropped {
                 tracing::error!(%error, "the spool cannot be shortened");
                 return Ok(Told::NotNow);
             }
         }
-        self.gauge.set(self.queue.bytes());
+        self.health.set_spooled(self.queue.bytes());
         if told + lost > 0 {
             tracing::info!(
                 told,

@@ -16,6 +16,7 @@ use super::item::Item;
 use super::queue::Queue;
 use super::{Inner, Spooled};
 use crate::contract::{sample, usage::batch_of};
+use crate::health::StoreHealth;
 use crate::memory;
 
 /// Refuses while it is away; forgets to answer after a write while it is `torn`.
@@ -102,7 +103,7 @@ impl Subject {
 
     async fn emptied(&self) {
         let empty = async {
-            while self.spooled.gauge().bytes() > 0 {
+            while self.spooled.health.spooled_bytes() > 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
@@ -123,7 +124,7 @@ fn open(
         usage: Arc::clone(&stores.usage),
         bodies: Arc::clone(&stores.bodies),
     };
-    Spooled::open(inner, folder, max_bytes).unwrap()
+    Spooled::open(inner, folder, max_bytes, Arc::new(StoreHealth::new())).unwrap()
 }
 
 const ROOM: u64 = 1024 * 1024;
@@ -136,7 +137,7 @@ async fn what_was_spooled_is_told_in_order_when_the_store_is_back() {
     for at_ms in 2..40 {
         subject.append(at_ms).await.unwrap();
     }
-    assert!(subject.spooled.gauge().bytes() > 0);
+    assert!(subject.spooled.health.spooled_bytes() > 0);
     assert_eq!(subject.order(), [1]);
     subject.away(false);
     // Behind what waits, though the store is there.
@@ -237,17 +238,17 @@ async fn a_full_spool_refuses_bodies_first_and_usage_last() {
     {
         // The first is away only when it is asked: bodies have a store of their own here.
         kept += 1;
-        assert!(kept < 100 || subject.spooled.gauge().bytes() == 0);
+        assert!(kept < 100 || subject.spooled.health.spooled_bytes() == 0);
         if kept == 1 {
             subject.append(1).await.unwrap();
         }
     }
-    assert!(subject.spooled.gauge().bytes() <= 50_000);
+    assert!(subject.spooled.health.spooled_bytes() <= 50_000);
     while subject.append(2).await.is_ok() {}
-    let full = subject.spooled.gauge().bytes();
+    let full = subject.spooled.health.spooled_bytes();
     assert!((80_000..=90_000).contains(&full), "{full}");
     subject.spooled.add(batch_of(7, 0..3)).await.unwrap();
-    assert_eq!(subject.spooled.gauge().refused(), 2);
+    assert_eq!(subject.spooled.health.spool_refused(), 2);
     subject.away(false);
     subject.emptied().await;
     subject.append(3).await.unwrap();
