@@ -14,6 +14,7 @@ use troupe_actors::Directory;
 use troupe_core::KeyId;
 use troupe_core::account::Health;
 use troupe_core::port::{Members, Stores};
+use troupe_storage::StoreHealth;
 use troupe_storage::crypt::KeyHasher;
 use troupe_upstream::breaker::Breakers;
 
@@ -58,6 +59,8 @@ pub struct Shared {
     pub telemetry: Arc<Telemetry>,
     pub members: Arc<dyn Members>,
     pub audit: Audit,
+    /// How the store does; `None` where nothing can be away.
+    pub store: Option<Arc<StoreHealth>>,
 }
 
 /// Shared by the workers, the control socket and the lifecycle.
@@ -173,6 +176,13 @@ impl Gateway {
         counter!("troupe_session_rows_dropped_total").absolute(affinities.dropped());
         gauge!("troupe_cluster_nodes").set(self.members.live() as f64);
         self.audit.figures().publish();
+        if let Some(store) = &self.store {
+            gauge!("troupe_store_up").set(f64::from(u8::from(store.is_up())));
+            gauge!("troupe_store_rows_unsaved").set(store.dirty_rows() as f64);
+            counter!("troupe_store_failures_total").absolute(store.failures());
+            gauge!("troupe_spool_bytes").set(store.spooled_bytes() as f64);
+            counter!("troupe_spool_refused_total").absolute(store.spool_refused());
+        }
         counter!("troupe_log_rows_dropped_total")
             .absolute(self.directory.recorder().view.load().dropped);
         for (why, count) in self.bodies.dropped() {

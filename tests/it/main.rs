@@ -69,6 +69,7 @@ mod lifecycle_postgres;
 mod lifecycle_refresh;
 mod lifecycle_reload;
 mod lifecycle_start;
+mod lifecycle_store_away;
 mod postgres;
 mod process;
 mod sdk;

@@ -19,6 +19,7 @@ const TRIES: usize = 5;
 pub struct Postgres {
     child: Child,
     port: u16,
+    data: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -51,12 +52,47 @@ impl Postgres {
             String::from_utf8_lossy(&made.stderr)
         );
         fill(&data);
-        let started = (0..TRIES).find_map(|_| serve(&data));
+        let started = (0..TRIES).find_map(|_| serve(&data, free_address().port()));
         let (child, port) = started.expect("postgres starts on a free port");
         Self {
             child,
             port,
+            data,
             _folder: folder,
+        }
+    }
+
+    /// At once, as a crash is; connections are refused from then on.
+    pub fn stop(&mut self) {
+        signal("QUIT", self.child.id());
+        self.child.wait().expect("it ends");
+    }
+
+    /// Again, where it was.
+    pub fn start(&mut self) {
+        // The port was its own; the first start after a crash may find the old one's lock.
+        let started = (0..TRIES).find_map(|_| serve(&self.data, self.port));
+        self.child = started.expect("postgres starts again").0;
+    }
+
+    /// Connections are taken, and nothing is answered.
+    pub fn freeze(&self) {
+        self.signal_all("STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal_all("CONT");
+    }
+
+    /// The server, then its processes: it can make no more of them.
+    fn signal_all(&self, name: &str) {
+        let id = self.child.id();
+        signal(name, id);
+        let children = format!("/proc/{id}/task/{id}/children");
+        // None when it has ended.
+        let children = fs::read_to_string(children).unwrap_or_default();
+        for child in children.split_ascii_whitespace() {
+            signal(name, child.parse().expect("a number"));
         }
     }
 
@@ -76,10 +112,16 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         // At once, and without leaving shared memory behind.
-        let pid = self.child.id().to_string();
-        let _ = Command::new("kill").args(["-INT", &pid]).status();
+        self.thaw();
+        signal("INT", self.child.id());
         let _ = self.child.wait();
     }
+}
+
+fn signal(name: &str, id: u32) {
+    let _ = Command::new("kill")
+        .args([&format!("-{name}"), &id.to_string()])
+        .status();
 }
 
 /// Before it serves: a line is a statement.
@@ -101,8 +143,7 @@ fn fill(data: &Path, rows: &[String]) {
 }
 
 /// Until it says that it takes connections; `None` when it ends before, for another took the port.
-fn serve(data: &Path) -> Option<(Child, u16)> {
-    let port = free_address().port();
+fn serve(data: &Path, port: u16) -> Option<(Child, u16)> {
     let mut child = command("postgres")
         .args(["-p", &port.to_string(), "-D"])
         .arg(data)

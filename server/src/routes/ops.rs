@@ -4,6 +4,7 @@
 //! to loopback only, and not through a proxy that stands there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::http::{Method, StatusCode};
@@ -11,6 +12,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use troupe_admin_api::{CheckState, Health, Readiness, ReadyState};
 
 use troupe_core::account::Want;
+use troupe_storage::StoreHealth;
 
 use crate::error::Problem;
 use crate::gateway::{Gateway, Phase};
@@ -65,11 +67,16 @@ pub(super) fn answer(
 /// State of the process, and the status that says it.
 #[must_use]
 pub fn readiness(gateway: &Gateway) -> (StatusCode, Readiness) {
-    let accounts = accounts_state(gateway);
+    let checks = BTreeMap::from([
+        ("accounts".into(), accounts_state(gateway)),
+        ("store".into(), store_state(gateway)),
+        ("audit".into(), audit_state(gateway)),
+    ]);
+    let all_well = checks.values().all(|state| *state == CheckState::Ok);
     let status = match gateway.phase() {
         Phase::Starting => ReadyState::Starting,
         _ if gateway.directory.tree().is_lost() => ReadyState::Draining,
-        Phase::Ready if accounts == CheckState::Ok => ReadyState::Ready,
+        Phase::Ready if all_well => ReadyState::Ready,
         Phase::Ready => ReadyState::Degraded,
         Phase::Draining | Phase::Stopping => ReadyState::Draining,
     };
@@ -78,13 +85,26 @@ pub fn readiness(gateway: &Gateway) -> (StatusCode, Readiness) {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (
-        code,
-        Readiness {
-            status,
-            checks: BTreeMap::from([("accounts".into(), accounts)]),
-        },
-    )
+    (code, Readiness { status, checks })
+}
+
+/// Degraded while its server is away: requests go on, and what they leave is told later.
+fn store_state(gateway: &Gateway) -> CheckState {
+    let well = |store: &Arc<StoreHealth>| {
+        store.is_up() && store.spooled_bytes() == 0 && store.dirty_rows() == 0
+    };
+    match &gateway.store {
+        Some(store) if !well(store) => CheckState::Degraded,
+        _ => CheckState::Ok,
+    }
+}
+
+/// Degraded while the trail cannot be written: operations are refused, requests go on.
+fn audit_state(gateway: &Gateway) -> CheckState {
+    match gateway.audit.figures().is_broken {
+        true => CheckState::Degraded,
+        false => CheckState::Ok,
+    }
 }
 
 fn accounts_state(gateway: &Gateway) -> CheckState {

@@ -303,6 +303,26 @@ fn describe() {
         "1 when the audit trail was not whole at the start."
     );
     describe_gauge!(
+        "troupe_store_up",
+        "1 when the store's server answered, the last time it was asked."
+    );
+    describe_gauge!(
+        "troupe_store_rows_unsaved",
+        "Rows held in memory until the store's server takes them."
+    );
+    describe_counter!(
+        "troupe_store_failures_total",
+        "Calls that the store's server did not answer, or refused."
+    );
+    describe_gauge!(
+        "troupe_spool_bytes",
+        "Traffic records on this node's disk that the store's server was not told yet."
+    );
+    describe_counter!(
+        "troupe_spool_refused_total",
+        "Batches of traffic records that found no room on this node's disk."
+    );
+    describe_gauge!(
         "troupe_account_state",
         "1 for the state that an account is in."
     );

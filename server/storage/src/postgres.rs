@@ -9,6 +9,7 @@
 
 mod accounts;
 mod address;
+mod archive;
 mod audit;
 mod bodies;
 mod changes;
@@ -29,5 +30,7 @@ pub(crate) mod testing;
 mod tests;
 mod tokens;
 mod usage;
+mod watch;
 
+pub(crate) use archive::PgArchive;
 pub(crate) use open::{Open, check, open};

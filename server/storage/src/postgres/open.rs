@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use troupe_core::port::{StoreError, Stores};
 
 use super::address::{self, Address};
+use super::archive::PgArchive;
 use super::audit::PgAudit;
 use super::bodies::PgBodies;
 use super::fault::{Fault, kind};
@@ -27,6 +28,7 @@ use super::migrate::{MigrateFault, migrate};
 use super::pool::Pg;
 use super::soft::{Soft, fold};
 use super::usage::PgUsage;
+use super::watch::Watch;
 use crate::OpenError;
 use crate::fs::{private_dir, private_file};
 use crate::health::{FaultKind, StoreHealth};
@@ -54,6 +56,7 @@ pub(crate) struct Open {
     pub soft: Soft,
     pub ledger: Ledger,
     pub spooled: Spooled,
+    watch: Watch,
     /// Unlocked when it goes.
     _lock: File,
 }
@@ -78,6 +81,10 @@ impl Open {
         }
     }
 
+    pub(crate) fn archive(&self, data_dir: PathBuf) -> PgArchive {
+        PgArchive::new(self.pg.clone(), self.soft.node(), data_dir)
+    }
+
     pub(crate) fn health(&self) -> Arc<StoreHealth> {
         Arc::clone(self.pg.health())
     }
@@ -87,6 +94,7 @@ impl Open {
     /// # Errors
     /// `Unknown`: what waited is lost.
     pub(crate) async fn close(self) -> Result<(), StoreError> {
+        drop(self.watch);
         self.spooled.close().await;
         let written = self.soft.close().await;
         self.pg.close().await;
@@ -123,6 +131,7 @@ pub(crate) async fn open(
     let spooled = Spooled::open(traffic, &path, MAX_BYTES, Arc::clone(pg.health()))
         .map_err(|source| OpenError::Io { path, source })?;
     Ok(Open {
+        watch: Watch::start(pg.clone()),
         pg,
         soft,
         ledger,
