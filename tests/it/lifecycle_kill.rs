@@ -1,9 +1,11 @@
-//! `kill -9` under load loses nothing that was acknowledged: `TROUPE_SOAK_ROUNDS` rounds (3).
+//! `kill -9` under load loses nothing that was acknowledged, on either store, and each change has its line in the audit
+//! trail: `TROUPE_SOAK_ROUNDS` rounds (3).
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::postgres::Postgres;
 use crate::process::until;
 use crate::serve::{Ask, KEY, Place};
 
@@ -74,8 +76,21 @@ fn talk(place: &Place) {
 
 #[test]
 fn kill_9_under_load_loses_nothing_acknowledged() {
+    nothing_is_lost("");
+}
+
+#[test]
+fn kill_9_under_load_loses_nothing_acknowledged_on_postgresql() {
+    let database = Postgres::new();
+    nothing_is_lost(&format!(
+        "storage: {{ url: \"{}\", dir: ./data }}\n",
+        database.url()
+    ));
+}
+
+fn nothing_is_lost(storage: &str) {
     let place = Place::with(&format!(
-        "keys: [{{ name: declared, secret: {KEY}, endpoints: all }}, {{ name: stranger, secret: {KEY}-2, endpoints: all }}]\n"
+        "keys: [{{ name: declared, secret: {KEY}, endpoints: all }}, {{ name: stranger, secret: {KEY}-2, endpoints: all }}]\n{storage}"
     ));
     let mut kept = 0;
     for round in 0..rounds() {
@@ -134,6 +149,13 @@ fn check(place: &Place, done: &Acknowledged) -> usize {
             404,
             "{file} has lost its owner"
         );
+    }
+    let verified = place.run("audit verify");
+    assert_eq!(verified.code, 0, "{verified:?}");
+    let trail = place.run("audit export --json --action key.created").ok();
+    for (name, _) in &keys {
+        let resource = format!("\"key:{name}\"");
+        assert_eq!(trail.matches(&resource).count(), 1, "{name}:\n{trail}");
     }
     keys.len() + files.len()
 }
