@@ -24,6 +24,8 @@ mod options;
 mod postgres;
 mod rules;
 mod sled;
+#[cfg(feature = "postgres")]
+mod spool;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +36,7 @@ use archive::Archive;
 use archive::port::Archived;
 pub use error::OpenError;
 pub use health::{FaultKind, StoreHealth};
-pub use options::Options;
+pub use options::{Options, check_postgres_url};
 
 /// One opened backend: its ports, and where it keeps files.
 #[derive(Debug)]
@@ -134,7 +136,10 @@ impl Backend {
                 ))
             }
             #[cfg(feature = "postgres")]
-            Kept::Postgres(_) => return None,
+            Kept::Postgres(open) => {
+                let data_dir = self.data_dir.clone().unwrap_or_default();
+                Arc::new(open.archive(data_dir))
+            }
         };
         Some(Archive::new(store, Arc::clone(&self.stores.meta)))
     }

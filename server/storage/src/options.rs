@@ -81,3 +81,20 @@ impl Options {
         Err(OpenError::NoPostgres)
     }
 }
+
+/// Is it a URL of PostgreSQL that could be opened? Connects to nobody.
+///
+/// # Errors
+/// What is wrong with it, without the URL.
+pub fn check_postgres_url(url: &str) -> Result<(), &'static str> {
+    #[cfg(feature = "postgres")]
+    return match crate::postgres::check(url) {
+        Err(OpenError::Url { reason }) => Err(reason),
+        _ => Ok(()),
+    };
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = url;
+        Err("this program was built without postgres:// stores; use sled:FOLDER or memory:")
+    }
+}

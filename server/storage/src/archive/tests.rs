@@ -2,6 +2,8 @@
 
 mod damage;
 mod moves;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub(crate) mod store;
 
 use std::path::Path;

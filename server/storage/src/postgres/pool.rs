@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Executor, Postgres};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -128,6 +128,11 @@ impl Pg {
 
     pub(crate) fn health(&self) -> &Arc<StoreHealth> {
         &self.health
+    }
+
+    /// For a connection apart from the pool's.
+    pub(super) fn options(&self) -> Arc<PgConnectOptions> {
+        self.pool.connect_options()
     }
 
     /// Statements that write nothing, each with a snapshot of its own.

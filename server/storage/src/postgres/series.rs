@@ -43,6 +43,15 @@ fn series(of: SeriesOf) -> i16 {
     }
 }
 
+/// What codes stand for.
+pub(super) fn codes(of_grain: i16, of_series: i16) -> Option<(Grain, SeriesOf)> {
+    let found = Grain::ALL.into_iter().find(|one| grain(*one) == of_grain)?;
+    let of = SeriesOf::ALL
+        .into_iter()
+        .find(|one| series(*one) == of_series)?;
+    Some((found, of))
+}
+
 fn value(text: &str) -> Vec<u8> {
     let mut end = text.len().min(VALUE_BYTES);
     while !text.is_char_boundary(end) {
@@ -105,6 +114,24 @@ pub(super) async fn add(connection: &mut PgConnection, rows: &[SeriesRow]) -> Re
         let there: UsageSums = decode(ROW, row.try_get(4)?)?;
         sums.entry(code).or_default().merge(&there);
     }
+    write(connection, &sums).await
+}
+
+/// Puts rows in the place of what is there, within the caller's transaction.
+pub(super) async fn put(connection: &mut PgConnection, rows: &[SeriesRow]) -> Result<(), Fault> {
+    let sums = rows.iter().map(|SeriesRow { key, sums }| {
+        let (grain, series) = (grain(key.grain), series(key.of));
+        let code = (grain, series, i64::from(key.point), value(&key.value));
+        (code, sums.clone())
+    });
+    write(connection, &sums.collect()).await
+}
+
+async fn write(
+    connection: &mut PgConnection,
+    sums: &BTreeMap<Code, UsageSums>,
+) -> Result<(), Fault> {
+    let codes = Codes::of(sums.keys());
     let packed = sums.values().map(encode).collect::<Result<Vec<_>, _>>()?;
     sqlx::query(
         "insert into usage_series (grain, series, point, value, sums)

@@ -18,6 +18,8 @@ use troupe_core::usage::{Grain, SeriesQuery, SeriesRow, UsageBatch, UsageQuery, 
 use super::pool::Pg;
 use super::series;
 
+pub(super) use self::add::put;
+
 const ROW: &str = "usage row";
 /// A number of our own, beside those of `pool`, `migrate`, `partitions` and `log`.
 const LOCK: i64 = 0x7472_6f75_7065_0004;

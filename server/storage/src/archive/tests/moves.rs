@@ -17,10 +17,10 @@ use crate::archive::{Archive, ArchiveError, Kind, Progress};
 use crate::contract::sample;
 
 /// Ends like a process that is killed: at its `left`th put, before or after that was done.
-struct Killed {
-    inner: Arc<dyn Archived>,
-    left: AtomicUsize,
-    after: bool,
+pub(super) struct Killed {
+    pub inner: Arc<dyn Archived>,
+    pub left: AtomicUsize,
+    pub after: bool,
 }
 
 impl Archived for Killed {

@@ -43,6 +43,20 @@ pub(super) async fn add(
     series::add(connection, &batch.series).await
 }
 
+/// Puts rows in the place of what is there; the days are counted by whoever does so.
+pub(in crate::postgres) async fn put(
+    connection: &mut PgConnection,
+    rows: Vec<UsageRow>,
+) -> Result<(), Fault> {
+    let rows: HashMap<_, _> = rows.into_iter().map(|row| (row.key.clone(), row)).collect();
+    let days = Days {
+        changed: rows.keys().cloned().collect(),
+        held: BTreeMap::new(),
+        rows,
+    };
+    days.save(connection).await
+}
+
 /// What a batch touches.
 #[derive(Default)]
 struct Days {
