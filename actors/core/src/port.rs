@@ -20,7 +20,7 @@ use crate::id::{AccountId, KeyId, LimitId, RequestId, SessionKey};
 use crate::key::{KeyRecord, KeyTotals};
 use crate::log::{LogFound, LogPage, LogQuery, LogSearch};
 use crate::record::RequestRecord;
-use crate::usage::{Grain, SeriesQuery, SeriesRow, UsageBatch, UsageQuery, UsageRow};
+use crate::usage::{Grain, SeriesQuery, SeriesRow, UsageBatch, UsageBy, UsageQuery, UsageRow};
 
 /// A store's answer; boxed, because the backend is chosen at run time and no port is on the request path.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -242,6 +242,18 @@ pub trait UsageStore: Send + Sync {
     fn query(&self, query: UsageQuery) -> PortFuture<'_, Vec<UsageRow>>;
     /// Drops days before `before_day` (days since the Unix epoch); returns how many rows went. Series are left.
     fn prune(&self, before_day: u32) -> PortFuture<'_, usize>;
+    /// Days that have rows (days since the Unix epoch), the earliest first. Few: as many as are kept.
+    fn days(&self) -> PortFuture<'_, Vec<u32>> {
+        Box::pin(async move {
+            let ever = UsageQuery {
+                by: UsageBy::Day,
+                to_day: u32::MAX,
+                ..UsageQuery::default()
+            };
+            let rows = self.query(ever).await?;
+            Ok(rows.iter().map(|row| row.key.day).collect())
+        })
+    }
     /// Points that something was counted at, in the order of their keys.
     fn series(&self, query: SeriesQuery) -> PortFuture<'_, Vec<SeriesRow>>;
     /// Drops points of this grain before `before`; returns how many rows went.

@@ -24,9 +24,10 @@ pub enum ReportBy {
     Minute,
 }
 
-/// Where the answer is read.
+/// What sums up the answer.
+#[derive(Clone, Copy)]
 pub(super) enum Source {
-    /// Rows of usage, which tell who used what together.
+    /// Days: rows of usage, which tell who used what together, or series that tell the same.
     Rows(UsageBy),
     Statuses,
     Points(Grain),

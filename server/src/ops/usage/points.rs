@@ -5,11 +5,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use troupe_core::usage::{
-    SeriesOf, SeriesQuery, SeriesRow, UsageBy, UsageFilter, UsageQuery, UsageSums,
-};
+use troupe_core::usage::{SeriesOf, SeriesQuery, SeriesRow, UsageFilter, UsageSums};
 
 use super::super::{OpError, Operations};
+use super::names::Names;
 use super::times::Points;
 
 /// Points of all values that are read at once.
@@ -37,59 +36,39 @@ impl Only {
     pub(super) async fn of(
         ops: &Operations,
         filter: &UsageFilter,
+        names: &mut Names,
         days: Points,
     ) -> Result<Self, OpError> {
-        let mut all = Vec::new();
-        let text = |value: &Option<Arc<str>>| value.clone().map(|value| vec![value]);
-        if let Some(key) = &filter.key {
-            let mut ids: Vec<_> = key.ids.iter().map(|id| id.0).collect();
-            if ids.is_empty() {
-                let rows = past(ops, UsageBy::Key, filter, days).await?;
-                ids.extend(rows.iter().filter_map(|row| row.key.key.map(|id| id.0)));
-            }
-            let values = ids.iter().map(|id| id.to_string().into());
-            all.push((SeriesOf::Key, values.collect()));
-        }
-        if let Some(account) = &filter.account {
-            let mut ids: Vec<_> = account.ids.iter().map(|id| id.0).collect();
-            if ids.is_empty() {
-                let rows = past(ops, UsageBy::Account, filter, days).await?;
-                ids.extend(rows.iter().filter_map(|row| row.key.account.map(|id| id.0)));
-            }
-            let values = ids.iter().map(|id| id.to_string().into());
-            all.push((SeriesOf::Account, values.collect()));
-        }
-        all.extend(text(&filter.owner).map(|values| (SeriesOf::Owner, values)));
-        all.extend(text(&filter.group).map(|values| (SeriesOf::Group, values)));
-        all.extend(text(&filter.model).map(|values| (SeriesOf::Model, values)));
-        if all.len() > 1 {
-            return Err(OpError::invalid(
-                "by hour and by minute only one of key, owner, group, account and model can be asked for; ask by day for several at once",
-            ));
-        }
-        let found = all.pop().map(|(of, values)| Self { of, values });
-        Ok(found.unwrap_or_else(Self::everything))
+        let &[of] = &*dimensions(filter) else {
+            return Ok(Self::everything());
+        };
+        let named = |name: Option<&Arc<str>>| name.cloned().unwrap_or_default();
+        let text = match of {
+            SeriesOf::Key => named(filter.key.as_ref().map(|key| &key.name)),
+            SeriesOf::Account => named(filter.account.as_ref().map(|account| &account.name)),
+            SeriesOf::Owner => named(filter.owner.as_ref()),
+            SeriesOf::Group => named(filter.group.as_ref()),
+            _ => named(filter.model.as_ref()),
+        };
+        let values = match of {
+            SeriesOf::Key | SeriesOf::Account => names.values_named(ops, of, &text, days).await?,
+            _ => vec![text],
+        };
+        Ok(Self { of, values })
     }
 }
 
-/// What is gone from keys and accounts is known by the rows that it left.
-async fn past(
-    ops: &Operations,
-    by: UsageBy,
-    filter: &UsageFilter,
-    days: Points,
-) -> Result<Vec<troupe_core::usage::UsageRow>, OpError> {
-    let query = UsageQuery {
-        by,
-        from_day: days.from,
-        to_day: days.to,
-        filter: UsageFilter {
-            key: filter.key.clone().filter(|_| by == UsageBy::Key),
-            account: filter.account.clone().filter(|_| by == UsageBy::Account),
-            ..UsageFilter::default()
-        },
-    };
-    Ok(ops.stores.usage.query(query).await?)
+/// Which parts of a filter are set.
+pub(super) fn dimensions(filter: &UsageFilter) -> Vec<SeriesOf> {
+    let all = [
+        (SeriesOf::Key, filter.key.is_some()),
+        (SeriesOf::Account, filter.account.is_some()),
+        (SeriesOf::Owner, filter.owner.is_some()),
+        (SeriesOf::Group, filter.group.is_some()),
+        (SeriesOf::Model, filter.model.is_some()),
+    ];
+    let set = all.into_iter().filter(|(_, is_set)| *is_set);
+    set.map(|(of, _)| of).collect()
 }
 
 /// Rows of these values.
@@ -114,13 +93,38 @@ pub(super) async fn of_values(
     Ok(rows)
 }
 
+/// What was counted of a value.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub sums: UsageSums,
+    /// The days of its first and its last point.
+    pub first_day: u32,
+    pub last_day: u32,
+}
+
+impl Seen {
+    pub(super) fn nothing_yet(day: u32) -> Self {
+        Self {
+            sums: UsageSums::default(),
+            first_day: day,
+            last_day: day,
+        }
+    }
+
+    /// A point of the same value, later ones after earlier ones.
+    pub(super) fn add(&mut self, day: u32, sums: &UsageSums) {
+        self.sums.merge(sums);
+        self.last_day = day;
+    }
+}
+
 /// Sums of each value over all points.
 pub(super) async fn by_value(
     ops: &Operations,
     points: Points,
     of: SeriesOf,
-) -> Result<HashMap<Arc<str>, UsageSums>, OpError> {
-    let mut sums: HashMap<Arc<str>, UsageSums> = HashMap::new();
+) -> Result<HashMap<Arc<str>, Seen>, OpError> {
+    let mut seen: HashMap<Arc<str>, Seen> = HashMap::new();
     for (from, to) in parts(points, PART) {
         let query = SeriesQuery {
             grain: points.grain,
@@ -130,10 +134,13 @@ pub(super) async fn by_value(
             values: None,
         };
         for row in ops.stores.usage.series(query).await? {
-            sums.entry(row.key.value).or_default().merge(&row.sums);
+            let day = points.day(row.key.point);
+            let of_value = seen.entry(row.key.value);
+            let of_value = of_value.or_insert_with(|| Seen::nothing_yet(day));
+            of_value.add(day, &row.sums);
         }
     }
-    Ok(sums)
+    Ok(seen)
 }
 
 fn parts(points: Points, length: u32) -> impl Iterator<Item = (u32, u32)> {

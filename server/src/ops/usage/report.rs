@@ -1,22 +1,18 @@
 //! Sums of some time by owner, group, key, account, model or status, or by day, hour or minute.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
-use troupe_core::usage::{Grain, SeriesOf, UsageBy, UsageFilter, UsageQuery, UsageRow, UsageSums};
+use troupe_core::usage::{Grain, UsageFilter};
 
 use super::super::{ErrorCode, OpError, Operation, Operations, now_ms};
+use super::answers::Asked;
 use super::by::{ReportBy, Source, UsageSort};
 use super::line::{UsageFigures, UsageLine};
 use super::names::Names;
-use super::points::{self, Only};
 use super::times::{self, Points};
 
 /// Rows that one report has at most.
 pub const LIMIT_MAX: usize = 10_000;
 const LIMIT: usize = 1_000;
-/// Points that one report looks at.
-const POINTS_MAX: usize = 10_000;
 
 /// Who spent what: the most expensive first, times in their order.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -76,11 +72,11 @@ impl Operation for ReportUsage {
         ops.write_rows().await;
         let names = Names::read(ops).await?;
         let filter = self.filter(&names);
-        let (mut rows, total) = match self.by.source() {
-            Source::Rows(by) => self.of_rows(ops, &names, by, range, &filter).await?,
-            Source::Statuses => of_statuses(ops, range, &filter).await?,
-            Source::Points(_) => of_points(ops, range, &filter).await?,
+        let asked = Asked {
+            range,
+            filter: &filter,
         };
+        let (mut rows, total) = asked.answer(ops, names, self.by.source()).await?;
         if rows.is_empty() {
             self.check_names(&filter)?;
         }
@@ -102,8 +98,6 @@ impl Operation for ReportUsage {
         })
     }
 }
-
-type Lines = (Vec<UsageLine>, UsageSums);
 
 impl ReportUsage {
     fn grain(&self) -> (Grain, &'static str) {
@@ -128,27 +122,6 @@ impl ReportUsage {
         }
     }
 
-    async fn of_rows(
-        &self,
-        ops: &Operations,
-        names: &Names,
-        by: UsageBy,
-        days: Points,
-        filter: &UsageFilter,
-    ) -> Result<Lines, OpError> {
-        let query = UsageQuery {
-            by,
-            from_day: days.from,
-            to_day: days.to,
-            filter: filter.clone(),
-        };
-        let found = ops.stores.usage.query(query).await?;
-        let mut total = UsageSums::default();
-        found.iter().for_each(|row| total.merge(&row.sums));
-        let rows = found.iter().map(|row| line(by, row, names)).collect();
-        Ok((rows, total))
-    }
-
     /// Nothing was found: is that for a name that nothing has?
     fn check_names(&self, filter: &UsageFilter) -> Result<(), OpError> {
         let gone = |message| Err(OpError::new(ErrorCode::NotFound, message));
@@ -166,71 +139,4 @@ impl ReportUsage {
         }
         Ok(())
     }
-}
-
-fn line(by: UsageBy, row: &UsageRow, names: &Names) -> UsageLine {
-    let key = &row.key;
-    let named = |name: Option<String>| UsageLine {
-        name,
-        ..UsageLine::default()
-    };
-    let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
-    let mut line = match by {
-        UsageBy::Key => key.key.map(|id| names.key(id, row)).unwrap_or_default(),
-        UsageBy::Account => key
-            .account
-            .map(|id| names.account(id, row))
-            .unwrap_or_default(),
-        UsageBy::Owner => named(text(&key.owner)),
-        UsageBy::Group => named(text(&key.group)),
-        UsageBy::Model => named(text(&key.model)),
-        UsageBy::Day => named(Some(times::written(Grain::Day, key.day))),
-    };
-    line.figures = UsageFigures::from(&row.sums);
-    line
-}
-
-async fn of_statuses(
-    ops: &Operations,
-    days: Points,
-    filter: &UsageFilter,
-) -> Result<Lines, OpError> {
-    if *filter != UsageFilter::default() {
-        return Err(OpError::invalid(
-            "statuses are counted of everything together; leave out key, owner, group, account and model, or ask `troupe request list --status`",
-        ));
-    }
-    let found = points::by_value(ops, days, SeriesOf::Status).await?;
-    let mut total = UsageSums::default();
-    found.values().for_each(|sums| total.merge(sums));
-    let rows = found.iter().map(|(status, sums)| UsageLine {
-        name: Some(status.as_ref().to_owned()),
-        figures: UsageFigures::from(sums),
-        ..UsageLine::default()
-    });
-    Ok((rows.collect(), total))
-}
-
-async fn of_points(
-    ops: &Operations,
-    range: Points,
-    filter: &UsageFilter,
-) -> Result<Lines, OpError> {
-    if range.count() > POINTS_MAX {
-        return Err(OpError::invalid(
-            "these are too many points; minutes are kept for two days and hours for sixty: ask for less, or by day",
-        ));
-    }
-    let only = Only::of(ops, filter, range.within(Grain::Day)).await?;
-    let (mut sums, mut total) = (BTreeMap::<u32, UsageSums>::new(), UsageSums::default());
-    for row in points::of_values(ops, range, &only).await? {
-        total.merge(&row.sums);
-        sums.entry(row.key.point).or_default().merge(&row.sums);
-    }
-    let rows = sums.iter().map(|(point, sums)| UsageLine {
-        name: Some(times::written(range.grain, *point)),
-        figures: UsageFigures::from(sums),
-        ..UsageLine::default()
-    });
-    Ok((rows.collect(), total))
 }

@@ -7,9 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use troupe_core::usage::{Grain, SeriesOf, UsageRow, UsageSums};
-use troupe_core::{AccountId, KeyId};
-use uuid::Uuid;
+use troupe_core::usage::{Grain, SeriesOf, UsageSums};
 
 use super::super::{OpError, Operation, Operations, now_ms};
 use super::by::UsageSort;
@@ -87,11 +85,11 @@ impl Operation for ChartUsage {
         for row in points::of_values(ops, range, &Only::everything()).await? {
             rest.add(row.key.point, &row.sums);
         }
-        let (mut curves, names) = (Vec::new(), Names::read(ops).await?);
+        let (mut curves, mut names) = (Vec::new(), Names::read(ops).await?);
         if self.of != SeriesOf::All {
-            for (value, curve) in self.top_curves(ops, range, top).await? {
+            for (value, curve) in self.top_curves(ops, &mut names, range, top).await? {
                 rest.take_away(&curve);
-                curves.push(curve.told(line(self.of, &value, &names), false));
+                curves.push(curve.told(names.value(self.of, &value), false));
             }
         }
         if self.of == SeriesOf::All || !rest.is_empty() {
@@ -112,6 +110,7 @@ impl ChartUsage {
     async fn top_curves(
         &self,
         ops: &Operations,
+        names: &mut Names,
         range: Points,
         top: usize,
     ) -> Result<Vec<(Arc<str>, Curve)>, OpError> {
@@ -119,13 +118,18 @@ impl ChartUsage {
             Grain::Minute => Grain::Hour,
             Grain::Hour | Grain::Day => Grain::Day,
         };
-        let sums = points::by_value(ops, range.within(coarser), self.of).await?;
-        let mut ranked: Vec<_> = sums
-            .into_iter()
-            .map(|(value, sums)| (self.sort.weight(&UsageFigures::from(&sums)), value))
+        let mut seen = points::by_value(ops, range.within(coarser), self.of).await?;
+        let mut ranked: Vec<_> = seen
+            .iter()
+            .map(|(value, seen)| {
+                let figures = UsageFigures::from(&seen.sums);
+                (self.sort.weight(&figures), Arc::clone(value))
+            })
             .collect();
         ranked.sort_unstable_by(|a, b| (Reverse(a.0), &a.1).cmp(&(Reverse(b.0), &b.1)));
         ranked.truncate(top);
+        seen.retain(|value, _| ranked.iter().any(|(_, top)| top == value));
+        names.recall(ops, self.of, &seen).await?;
         let only = Only {
             of: self.of,
             values: ranked.iter().map(|(_, value)| Arc::clone(value)).collect(),
@@ -185,19 +189,6 @@ impl Curve {
             other,
             points: self.points.iter().map(UsageFigures::from).collect(),
         }
-    }
-}
-
-fn line(of: SeriesOf, value: &Arc<str>, names: &Names) -> UsageLine {
-    let id = Uuid::parse_str(value).ok();
-    let nothing = UsageRow::default();
-    match (of, id) {
-        (SeriesOf::Key, Some(id)) => names.key(KeyId(id), &nothing),
-        (SeriesOf::Account, Some(id)) => names.account(AccountId(id), &nothing),
-        _ => UsageLine {
-            name: Some(value.as_ref().to_owned()).filter(|value| !value.is_empty()),
-            ..UsageLine::default()
-        },
     }
 }
 

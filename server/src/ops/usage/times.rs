@@ -41,6 +41,11 @@ impl Points {
         usize::try_from(self.to - self.from).map_or(usize::MAX, |more| more.saturating_add(1))
     }
 
+    /// The day of one of these.
+    pub(super) fn day(self, point: u32) -> u32 {
+        Grain::Day.point(begin_ms(self.grain, point))
+    }
+
     /// The points of a coarser grain that these fall in.
     pub(super) fn within(self, grain: Grain) -> Self {
         let length_ms = self.grain.length_ms();

@@ -229,10 +229,16 @@ pub(super) async fn old_usage_goes(stores: &Stores) {
     let rows = [3, 4, 4, 5].map(|day| row(day, "k", "a"));
     add(stores, 1, rows.to_vec()).await;
     add(stores, 2, vec![row(3, "l", "a")]).await;
+    let days = || stores.usage.days();
+    assert_eq!(days().await.unwrap(), [3, 4, 5]);
     assert_eq!(stores.usage.prune(3).await.unwrap(), 0);
     assert_eq!(stores.usage.prune(4).await.unwrap(), 2);
     assert_eq!(stores.usage.prune(4).await.unwrap(), 0);
     let left = requests(stores, query(UsageBy::Day, EVER, UsageFilter::default())).await;
     assert_eq!(left, [4, 2]);
+    assert_eq!(days().await.unwrap(), [4, 5]);
     assert_eq!(stores.usage.prune(u32::MAX).await.unwrap(), 2);
+    assert_eq!(days().await.unwrap(), []);
+    add(stores, 3, vec![row(u32::MAX, "k", "a")]).await;
+    assert_eq!(days().await.unwrap(), [u32::MAX]);
 }

@@ -104,6 +104,13 @@ impl UsageStore for PgUsage {
         Box::pin(self.drop_days(before_day))
     }
 
+    fn days(&self) -> PortFuture<'_, Vec<u32>> {
+        Box::pin(
+            self.pg
+                .read(move |connection| Box::pin(report::days(connection))),
+        )
+    }
+
     fn series(&self, query: SeriesQuery) -> PortFuture<'_, Vec<SeriesRow>> {
         Box::pin(self.pg.read(move |connection| {
             Box::pin(async move { series::find(connection, &query).await })

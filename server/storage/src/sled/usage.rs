@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use ::sled::transaction::TransactionalTree;
-use ::sled::{Batch, Transactional};
+use ::sled::{Batch, Transactional, Tree};
 use troupe_core::port::{PortFuture, StoreError, UsageStore};
 use troupe_core::usage::{
     Grain, SeriesQuery, SeriesRow, UsageBatch, UsageGroups, UsageKey, UsageQuery, UsageRow,
@@ -51,6 +51,10 @@ impl UsageStore for Engine {
         Box::pin(self.write(USAGE, move |trees| prune(trees, before_day)))
     }
 
+    fn days(&self) -> PortFuture<'_, Vec<u32>> {
+        Box::pin(self.read(|trees| days(&trees.usage)))
+    }
+
     fn series(&self, query: SeriesQuery) -> PortFuture<'_, Vec<SeriesRow>> {
         Box::pin(self.read(move |trees| series::find(&trees.series, &query)))
     }
@@ -60,6 +64,20 @@ impl UsageStore for Engine {
             series::prune(&trees.series, grain, before)
         }))
     }
+}
+
+/// From each day's count to the next one's.
+fn days(usage: &Tree) -> Result<Vec<u32>, StoreError> {
+    let (mut days, mut from) = (Vec::new(), Vec::new());
+    while let Some(found) = usage.range(from..).keys().next() {
+        let place = found.map_err(failed)?;
+        let day = place.first_chunk().copied().map(u32::from_be_bytes);
+        let day =
+            day.ok_or_else(|| StoreError::Corrupt(format!("{ROW} has a place that is none")))?;
+        days.push(day);
+        from = after(day);
+    }
+    Ok(days)
 }
 
 fn add(t: &Trees, batch: &UsageBatch) -> Result<(), StoreError> {

@@ -62,6 +62,10 @@ impl UsageStore for Spooled {
         self.inner.usage.prune(before_day)
     }
 
+    fn days(&self) -> PortFuture<'_, Vec<u32>> {
+        self.inner.usage.days()
+    }
+
     fn series(&self, query: SeriesQuery) -> PortFuture<'_, Vec<SeriesRow>> {
         self.inner.usage.series(query)
     }

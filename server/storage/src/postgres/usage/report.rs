@@ -33,6 +33,18 @@ pub(super) async fn report(
     Ok(groups.finish())
 }
 
+/// Days that have rows, the earliest first.
+pub(super) async fn days(connection: &mut PgConnection) -> Result<Vec<u32>, Fault> {
+    let days: Vec<i64> =
+        sqlx::query_scalar("select day from usage_days where rows > 0 order by day")
+            .fetch_all(connection)
+            .await?;
+    let days = days
+        .into_iter()
+        .map(|day| u32::try_from(day).unwrap_or(u32::MAX));
+    Ok(days.collect())
+}
+
 /// First and last days that are read together.
 async fn stretches(
     connection: &mut PgConnection,
