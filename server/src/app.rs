@@ -155,6 +155,7 @@ impl App {
             prober.clone(),
         )
         .live(Arc::clone(&directory))
+        .archiving(backend.archive())
         .audited_by(audit.clone())
         .keeping(gateway.bodies.clone())
         .planned_by({

@@ -9,6 +9,7 @@ use super::audit_args::AuditCommand;
 use super::import_args::ImportCommand;
 use super::key_args::KeyCommand;
 use super::request_args::RequestCommand;
+use super::store_args::StoreCommand;
 use super::usage_args::UsageArgs;
 
 /// A gateway for the Claude Messages API: one endpoint in front of a pool of accounts.
@@ -62,6 +63,12 @@ pub(super) enum Command {
     /// Who did what to what: judge the trail, write it out
     #[command(subcommand, after_help = "Example:\n  troupe audit verify")]
     Audit(Box<AuditCommand>),
+    /// Back up, restore and move what the gateway keeps
+    #[command(
+        subcommand,
+        after_help = "Example:\n  troupe store backup /backups/troupe-1"
+    )]
+    Store(StoreCommand),
     /// Take over accounts and keys of another gateway
     #[command(
         subcommand,

@@ -4,7 +4,7 @@
 //! writer to stdout and stderr, `progress` for long work. `error`: exit codes. `target`: a running gateway, or the store
 //! of a stopped one. `keys`, `accounts` (with `account_show`, `account_test`, `explain`, `login` and its `redirect`),
 //! `requests` (with `request_show`), `import`, `config`, `healthcheck`, `version`: a file per command. `secret`: secrets from stdin and files; `source`:
-//! other programs' files. `audit` (with `audit_args`): the trail, judged and written out. `usage_report` (with `usage_args` and `csv`): who spent what. `mistyped`: what was not understood.
+//! other programs' files. `store` (with `store_args`): backup, restore, migrate. `audit` (with `audit_args`): the trail, judged and written out. `usage_report` (with `usage_args` and `csv`): who spent what. `mistyped`: what was not understood.
 //!
 //! Invariant: exit 0 done, 1 failed, 2 usage, 64 configuration; an error is one line on stderr that says what to do
 //! (a configuration's: one line each); no secret is taken from the arguments.
@@ -41,6 +41,8 @@ mod request_show;
 mod requests;
 mod secret;
 mod source;
+mod store;
+mod store_args;
 mod table;
 mod target;
 #[cfg(test)]
@@ -95,6 +97,7 @@ fn short(config: Option<PathBuf>, command: Command) -> Result<(), CliError> {
             Command::Account(command) => accounts::run(config, command).await,
             Command::Request(command) => requests::run(config, command).await,
             Command::Usage(args) => usage_report::run(config, *args).await,
+            Command::Store(command) => store::run(config, command).await,
             Command::Audit(command) => audit::run(config, *command).await,
             Command::Import(command) => import::run(config, command).await,
             Command::Healthcheck(args) => healthcheck::run(config, args).await,

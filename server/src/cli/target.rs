@@ -18,6 +18,7 @@ use crate::config::{self, Flags, Loaded, Sources};
 use crate::control::client::{Client, connect};
 use crate::ops::accounts::Logins;
 use crate::ops::open::keyring;
+use crate::ops::store::Backups;
 use crate::ops::{Declared, Operation, Operations, UpstreamProber};
 use crate::plan::Plan;
 
@@ -40,6 +41,8 @@ pub(super) struct Target {
     cwd: PathBuf,
     /// Logins that this command began while the gateway was stopped.
     logins: Arc<Logins>,
+    /// A backup of a stopped gateway's store, while it is made.
+    pub backups: Arc<Backups>,
 }
 
 impl Target {
@@ -53,6 +56,7 @@ impl Target {
             loaded,
             cwd,
             logins: Arc::default(),
+            backups: Arc::default(),
         }
     }
 
@@ -88,7 +92,10 @@ impl Target {
         match reach::<O>(&self.loaded, &self.cwd, &data_dir).await? {
             Reached::Running(client) => Ok(client.call(&operation).await?),
             Reached::Store(backend, ops) => {
-                let mut ops = ops.with_logins(Arc::clone(&self.logins));
+                let mut ops = ops
+                    .with_logins(Arc::clone(&self.logins))
+                    .with_backups(Arc::clone(&self.backups))
+                    .archiving(backend.archive());
                 let audit = if O::READS {
                     None
                 } else {
@@ -114,8 +121,29 @@ impl Target {
 }
 
 impl Target {
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    pub fn cwd(&self) -> &Path {
+        &self.cwd
+    }
+
+    /// # Errors
+    /// A gateway runs on the store.
+    pub async fn must_be_stopped(&self) -> Result<(), CliError> {
+        let data_dir = self.data_dir()?;
+        if connect(&data_dir).await?.is_some() {
+            return Err(CliError::failed(format!(
+                "a gateway runs on {}; stop it first",
+                data_dir.display()
+            )));
+        }
+        Ok(())
+    }
+
     /// The trail of a stopped gateway, open for what this command changes.
-    async fn audit(&self, backend: &Backend) -> Audit {
+    pub async fn audit(&self, backend: &Backend) -> Audit {
         let data_dir = backend.data_dir.as_deref();
         let settings = Settings::of(&self.loaded.config, &self.cwd, data_dir, NODE);
         let stores = backend.stores.clone();

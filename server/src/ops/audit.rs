@@ -28,7 +28,7 @@ use super::{ErrorCode, OpError, Operation, Operations, now_ms};
 use crate::audit::AuditError;
 
 /// What operations are called in the trail, done or not; what is not here changes nothing that is told.
-const ACTIONS: [(&str, &str); 17] = [
+const ACTIONS: [(&str, &str); 18] = [
     ("key.create", "key.created"),
     ("key.update", "key.updated"),
     ("key.rotate", "key.rotated"),
@@ -46,6 +46,7 @@ const ACTIONS: [(&str, &str); 17] = [
     ("account.login_start", "account.login_failed"),
     ("account.login_complete", "account.login_failed"),
     ("import.apply", "import.applied"),
+    ("store.backup", "store.backed_up"),
 ];
 
 /// These change nothing, although they need the store.

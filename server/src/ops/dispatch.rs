@@ -14,6 +14,7 @@ use super::keys::{
     ShowKey, UpdateKey,
 };
 use super::requests::{SearchRequests, ShowBodies, ShowRequest, TailRequests};
+use super::store::{BackUpStore, WatchBackup};
 use super::usage::{ChartUsage, ReportUsage};
 use super::{ErrorCode, OpError, Operation, Operations};
 
@@ -54,6 +55,8 @@ pub async fn dispatch(ops: &Operations, name: &str, input: Value) -> Result<Valu
         SearchRequests::NAME => run::<SearchRequests>(ops, input).await,
         TailRequests::NAME => run::<TailRequests>(ops, input).await,
         AuditAnchors::NAME => run::<AuditAnchors>(ops, input).await,
+        BackUpStore::NAME => run::<BackUpStore>(ops, input).await,
+        WatchBackup::NAME => run::<WatchBackup>(ops, input).await,
         ReportUsage::NAME => run::<ReportUsage>(ops, input).await,
         ChartUsage::NAME => run::<ChartUsage>(ops, input).await,
         _ => Err(OpError::new(

@@ -27,6 +27,7 @@ pub mod prober;
 pub mod requests;
 pub mod reseal;
 pub mod secret_json;
+pub mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod usage;
@@ -40,9 +41,11 @@ use serde::de::DeserializeOwned;
 use troupe_actors::Directory;
 use troupe_core::event::{DomainEvent, EventKind};
 use troupe_core::port::{Prober, Stores};
+use troupe_storage::archive::Archive;
 use troupe_storage::crypt::{KeyHasher, Vault};
 
 use self::accounts::Logins;
+use self::store::Backups;
 pub use self::declared::Declared;
 pub use self::error::{ErrorCode, OpError};
 pub use self::prober::UpstreamProber;
@@ -74,6 +77,9 @@ pub struct Operations {
     pub prober: Arc<dyn Prober>,
     /// Bodies that the running gateway has not written yet.
     bodies: Option<BodyQueue>,
+    /// The store as a whole; none of one in memory.
+    archive: Option<Archive>,
+    backups: Arc<Backups>,
     /// Logins under way.
     pub logins: Arc<Logins>,
     plan: Arc<dyn Fn() -> Arc<Plan> + Send + Sync>,
@@ -111,6 +117,8 @@ impl Operations {
             bodies: None,
             declared,
             prober,
+            archive: None,
+            backups: Arc::default(),
             logins: Arc::default(),
             plan: Arc::new(|| Arc::new(Plan::compile(&Config::default()))),
             audit: None,
@@ -144,6 +152,20 @@ impl Operations {
     #[must_use]
     pub fn audited_by(mut self, audit: Audit) -> Self {
         self.audit = Some(audit);
+        self
+    }
+
+    /// With the store as a whole, for backups.
+    #[must_use]
+    pub fn archiving(mut self, archive: Option<Archive>) -> Self {
+        self.archive = archive;
+        self
+    }
+
+    /// With the state of backups where somebody looks at it.
+    #[must_use]
+    pub fn with_backups(mut self, backups: Arc<Backups>) -> Self {
+        self.backups = backups;
         self
     }
 

@@ -103,6 +103,17 @@ pub fn next_keys(config: &Config, cwd: &Path, vault: &Vault) -> Result<MasterKey
     }
 }
 
+/// The master keys that a configuration gives. Makes no file.
+///
+/// # Errors
+/// A key cannot be read.
+pub fn master_keys(config: &Config, cwd: &Path) -> Result<MasterKeys, KeyringError> {
+    Ok(MasterKeys {
+        current: current(config, cwd, MasterKey::load)?,
+        previous: previous(config, cwd)?,
+    })
+}
+
 fn current(
     config: &Config,
     cwd: &Path,
