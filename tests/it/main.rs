@@ -17,6 +17,7 @@ mod cli_keys;
 mod cli_login;
 mod cli_requests;
 mod cli_secrets;
+mod cli_store;
 mod cli_usage;
 mod e2e_affinity;
 mod e2e_audit;
