@@ -238,7 +238,7 @@ pub(super) async fn old_usage_goes(stores: &Stores) {
     assert_eq!(left, [4, 2]);
     assert_eq!(days().await.unwrap(), [4, 5]);
     assert_eq!(stores.usage.prune(u32::MAX).await.unwrap(), 2);
-    assert_eq!(days().await.unwrap(), []);
+    assert_eq!(days().await.unwrap(), [0_u32; 0]);
     add(stores, 3, vec![row(u32::MAX, "k", "a")]).await;
     assert_eq!(days().await.unwrap(), [u32::MAX]);
 }
