@@ -141,6 +141,7 @@ impl App {
                 telemetry,
                 members,
                 audit: audit.clone(),
+                store: backend.health(),
             },
             plan,
         );
