@@ -104,6 +104,7 @@ impl Gateway {
     #[must_use]
     pub fn new(shared: Shared, plan: Plan) -> Arc<Self> {
         let load = Arc::new(Load::new(plan.bodies_in_memory_bytes));
+        shared.stores.bodies.bound(plan.bodies.all_bytes);
         let bodies = BodyQueue::start(
             Arc::clone(&shared.stores.bodies),
             shared.directory.tree().io(),

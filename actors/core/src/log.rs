@@ -84,7 +84,8 @@ pub struct LogFilter {
     /// Served by the account of this name, or tried on it.
     pub account: Option<Arc<str>>,
     pub status: Option<StatusFilter>,
-    /// No probes and pages: what is none of the API's, came without a key, and went well.
+    /// No probes and pages: what is none of the API's, came without a key, and went well. `503` is what a gateway says that is not ready
+    /// yet, and no failure.
     pub api_only: bool,
     pub owner: Option<Arc<str>>,
     pub group: Option<Arc<str>>,
@@ -111,8 +112,12 @@ impl LogFilter {
             let tried = row.failed.iter().map(|attempt| &attempt.account);
             row.account_name.iter().chain(tried).any(|met| met == name)
         };
-        let is_probe = row.route == Route::Other && row.key.is_none() && row.status < 400;
-        !(self.api_only && is_probe)
+        let is_probe = || {
+            // A gateway that says that it is not ready answers well.
+            let went_well = row.status < 400 || row.status == 503;
+            row.route == Route::Other && row.key.is_none() && went_well
+        };
+        !(self.api_only && is_probe())
             && (self.keys.is_empty() || of_key())
             && self.account.as_ref().is_none_or(on_account)
             && self.status.is_none_or(|status| status.matches(row.status))
@@ -276,6 +281,8 @@ mod tests {
         assert!(api.matches(&row));
         row.route = Route::Other;
         assert!(api.matches(&row), "a failure is told");
+        row.status = 503;
+        assert!(!api.matches(&row), "not ready is no failure");
         row.status = 200;
         assert!(!api.matches(&row) && LogFilter::default().matches(&row));
     }

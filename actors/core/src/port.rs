@@ -215,6 +215,8 @@ pub trait BodyStore: Send + Sync {
     fn find(&self, id: RequestId) -> PortFuture<'_, Option<StoredBodies>>;
     /// From now on so many bytes at most, where the backend counts them: it starts with a bound of its own.
     fn bound(&self, _max_bytes: u64) {}
+    /// Bytes, packed, of all bodies of that moment's day (UTC), or a few more: their frames with them.
+    fn of_day(&self, at_ms: u64) -> PortFuture<'_, u64>;
     /// Drops days older than `oldest_ms`; returns how many segments went.
     fn retain(&self, oldest_ms: u64) -> PortFuture<'_, usize>;
 }

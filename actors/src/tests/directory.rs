@@ -198,10 +198,7 @@ impl LogStore for Totals {
     fn tail(&self, _: troupe_core::log::LogQuery) -> PortFuture<'_, troupe_core::log::LogPage> {
         done(troupe_core::log::LogPage::default())
     }
-    fn search(
-        &self,
-        _: troupe_core::log::LogSearch,
-    ) -> PortFuture<'_, troupe_core::log::LogFound> {
+    fn search(&self, _: troupe_core::log::LogSearch) -> PortFuture<'_, troupe_core::log::LogFound> {
         done(troupe_core::log::LogFound::default())
     }
 }
@@ -215,6 +212,9 @@ impl BodyStore for Totals {
         _: troupe_core::RequestId,
     ) -> PortFuture<'_, Option<troupe_core::bodies::StoredBodies>> {
         done(None)
+    }
+    fn of_day(&self, _: u64) -> PortFuture<'_, u64> {
+        done(0)
     }
     fn retain(&self, _: u64) -> PortFuture<'_, usize> {
         done(0)

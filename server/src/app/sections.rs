@@ -36,6 +36,7 @@ impl Section for PlanSection {
 
     fn commit(&self, plan: Plan) {
         self.0.directory.set_limit_policy(Arc::clone(&plan.limits));
+        self.0.stores.bodies.bound(plan.bodies.all_bytes);
         self.0.plan.store(Arc::new(plan));
     }
 }

@@ -92,7 +92,12 @@ impl BodyQueue {
             day,
             store,
         } = &*self.dropped;
-        let all = [("memory", memory), ("queue", queue), ("day", day), ("store", store)];
+        let all = [
+            ("memory", memory),
+            ("queue", queue),
+            ("day", day),
+            ("store", store),
+        ];
         all.map(|(why, count)| (why, count.load(Ordering::Relaxed)))
     }
 }
@@ -100,7 +105,7 @@ impl BodyQueue {
 struct Writer {
     store: Arc<dyn BodyStore>,
     dropped: Arc<Dropped>,
-    /// The day that is written to (UTC, since the Unix epoch), and what it has; a restart begins anew.
+    /// The day that is written to (UTC, since the Unix epoch), and what it has: once asked of the store, then counted.
     day: u64,
     day_bytes: u64,
 }
@@ -140,6 +145,8 @@ impl Writer {
         });
         let made = made.await.unwrap_or_default();
         self.count(&self.dropped.store, taken - made.len());
+        self.begin_day(made.iter().map(|bodies| bodies.at_ms).max())
+            .await;
         let within: Vec<_> = made
             .into_iter()
             .filter(|bodies| self.has_day_for(bodies, day_bytes))
@@ -158,11 +165,20 @@ impl Writer {
         dropped.fetch_add(more as u64, Ordering::Relaxed);
     }
 
+    /// What a process before this one wrote is of the day's bytes too. A store that cannot tell has nothing.
+    async fn begin_day(&mut self, newest_ms: Option<u64>) {
+        let Some(newest_ms) = newest_ms.filter(|at_ms| at_ms / DAY_MS > self.day) else {
+            return;
+        };
+        let day_bytes = self.store.of_day(newest_ms).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the day's bodies are counted from now on only");
+            0
+        });
+        (self.day, self.day_bytes) = (newest_ms / DAY_MS, day_bytes);
+    }
+
     fn has_day_for(&mut self, bodies: &StoredBodies, day_bytes: u64) -> bool {
-        let (day, bytes) = (bodies.at_ms / DAY_MS, bodies.packed.len() as u64);
-        if day > self.day {
-            (self.day, self.day_bytes) = (day, 0);
-        }
+        let bytes = bodies.packed.len() as u64;
         let fits = self.day_bytes.saturating_add(bytes) <= day_bytes;
         if fits {
             self.day_bytes += bytes;

@@ -29,6 +29,8 @@ pub struct BodySettings {
     pub limit_bytes: usize,
     /// What is kept of one day (UTC), packed.
     pub day_bytes: u64,
+    /// What all days that are kept may have.
+    pub all_bytes: u64,
     pub redactor: Redactor,
 }
 
@@ -49,6 +51,7 @@ impl BodySettings {
             policy,
             limit_bytes: usize::try_from(log.body_limit.bytes()).unwrap_or(usize::MAX),
             day_bytes: log.bodies_max.bytes(),
+            all_bytes: all_bytes(log),
             is_on: log.enabled && redactor.is_some(),
             redactor: redactor.unwrap_or_default(),
         }
@@ -72,6 +75,12 @@ impl BodySettings {
     }
 }
 
+/// Of the days of the retention, the one that is not over, and one whose time has just come.
+fn all_bytes(log: &RequestLog) -> u64 {
+    let days = log.bodies_retention.get().as_secs().div_ceil(86_400) + 2;
+    days.saturating_mul(log.bodies_max.bytes())
+}
+
 /// By the id's random part: the same requests, whoever asks.
 fn is_sampled(id: RequestId, ppm: u32) -> bool {
     let random = id.0.as_u128() as u32;
@@ -81,6 +90,13 @@ fn is_sampled(id: RequestId, ppm: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_store_has_room_for_each_day() {
+        let log = RequestLog::default();
+        let settings = BodySettings::compile(&log);
+        assert_eq!(settings.all_bytes, 9 * settings.day_bytes);
+    }
 
     #[test]
     fn a_sample_is_as_large_as_asked_for() {

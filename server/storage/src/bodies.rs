@@ -26,7 +26,7 @@ pub(crate) use self::all::WholeBodies;
 use self::day::{Day, Found};
 use self::frame::{HEADER_BYTES, MAX_PACKED_BYTES};
 use crate::fs::private_dir;
-use crate::log::{blocking, day_of, days_near};
+use crate::log::{blocking, day_of, days_near, opened};
 
 /// What all files may have together, until somebody says otherwise.
 const MAX_BYTES: u64 = 4 * 1024 * 1024 * 1024;
@@ -128,6 +128,17 @@ impl BodyStore for FrameBodies {
 
     fn bound(&self, max_bytes: u64) {
         self.max_bytes.store(max_bytes, Ordering::Relaxed);
+    }
+
+    fn of_day(&self, at_ms: u64) -> PortFuture<'_, u64> {
+        let path = path(&self.folder, day_of(at_ms), FRAMES);
+        Box::pin(async move {
+            let look = move || match opened(&path)? {
+                Some(frames) => Ok(frames.metadata()?.len()),
+                None => Ok(0),
+            };
+            blocking(look).await.map_err(unknown)
+        })
     }
 
     fn retain(&self, oldest_ms: u64) -> PortFuture<'_, usize> {

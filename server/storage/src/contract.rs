@@ -107,6 +107,7 @@ contract!(
     keys::of_eight_writers_one_wins,
     bodies::bodies_are_found_by_their_id,
     bodies::bodies_that_are_there_stay,
+    bodies::bodies_of_a_day_are_summed,
     bodies::old_bodies_go_by_the_day,
     facts::the_first_owner_wins,
     facts::of_eight_owners_one_wins,

@@ -52,6 +52,26 @@ pub(super) async fn bodies_that_are_there_stay(stores: &Stores) {
     assert_eq!(store.find(other.id).await.unwrap(), Some(other));
 }
 
+pub(super) async fn bodies_of_a_day_are_summed(stores: &Stores) {
+    let store = &stores.bodies;
+    let all = [
+        sample(2 * DAY_MS - 1, 70),
+        sample(2 * DAY_MS, 3_000),
+        sample(3 * DAY_MS - 1, 500),
+    ];
+    store.append(all.to_vec()).await.unwrap();
+    // Some count what frames them.
+    let near = |bytes: u64| bytes..bytes + 200;
+    for (at_ms, bytes) in [
+        (DAY_MS, near(70)),
+        (2 * DAY_MS + 9, near(3_500)),
+        (3 * DAY_MS, near(0)),
+    ] {
+        let summed = store.of_day(at_ms).await.unwrap();
+        assert!(bytes.contains(&summed), "{summed} at {at_ms}");
+    }
+}
+
 pub(super) async fn old_bodies_go_by_the_day(stores: &Stores) {
     let store = &stores.bodies;
     let days: Vec<_> = (0..4).map(|day| sample(day * DAY_MS + 1, 9)).collect();

@@ -105,6 +105,15 @@ impl BodyStore for MemoryBodies {
             .store(max_bytes.min(MAX_BYTES), Ordering::Relaxed);
     }
 
+    fn of_day(&self, at_ms: u64) -> PortFuture<'_, u64> {
+        let of_day = move |kept: &mut Kept| {
+            let all = kept.by_id.values();
+            let of_day = all.filter(|bodies| day_of(bodies.at_ms) == day_of(at_ms));
+            of_day.map(|bodies| bodies.packed.len() as u64).sum()
+        };
+        Box::pin(async move { Ok(self.with(of_day)) })
+    }
+
     fn retain(&self, oldest_ms: u64) -> PortFuture<'_, usize> {
         Box::pin(async move { Ok(self.with(|kept| kept.retain(oldest_ms))) })
     }

@@ -125,6 +125,21 @@ impl BodyStore for PgBodies {
         }))
     }
 
+    fn of_day(&self, at_ms: u64) -> PortFuture<'_, u64> {
+        let day = day_of(at_ms);
+        Box::pin(self.pg.read(move |connection| {
+            Box::pin(async move {
+                let sql = "select coalesce(sum(octet_length(packed)), 0)::bigint from request_bodies where day = $1";
+                let bytes: i64 = sqlx::query_scalar(sql)
+                    .bind(day)
+                    .persistent(false)
+                    .fetch_one(connection)
+                    .await?;
+                Ok(bytes.unsigned_abs())
+            })
+        }))
+    }
+
     fn retain(&self, oldest_ms: u64) -> PortFuture<'_, usize> {
         Box::pin(self.parts.drop_before(&self.pg, day_of(oldest_ms)))
     }

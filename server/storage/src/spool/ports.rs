@@ -47,6 +47,11 @@ impl BodyStore for Spooled {
     fn bound(&self, max_bytes: u64) {
         self.inner.bodies.bound(max_bytes);
     }
+
+    /// Of the store: what waits here is not counted.
+    fn of_day(&self, at_ms: u64) -> PortFuture<'_, u64> {
+        self.inner.bodies.of_day(at_ms)
+    }
 }
 
 impl UsageStore for Spooled {

@@ -33,7 +33,7 @@ pub(super) fn push(sql: &mut QueryBuilder<Postgres>, filter: &LogFilter) {
         }
     }
     if filter.api_only {
-        sql.push(" and not (route = 'other' and key is null and status < 400)");
+        sql.push(" and not (route = 'other' and key is null and (status < 400 or status = 503))");
     }
     push_texts(sql, filter);
     push_numbers(sql, filter);
