@@ -3,6 +3,7 @@
 //! Invariant: fixed edges, two an octave from [`Latency::FIRST_MS`] on; a quantile is within 19 % of the exact one between
 //! the first and the last edge. Edges never change: sketches of different versions are merged.
 
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Upper edges (ms, exclusive) of the buckets but the last, which is open: 10 · 2^(n/2), to about 22 minutes.
@@ -108,8 +109,23 @@ impl Serialize for Latency {
 
 impl<'de> Deserialize<'de> for Latency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut read = Self::default();
-        for (bucket, count) in Vec::<(usize, u32)>::deserialize(deserializer)? {
+        deserializer.deserialize_seq(Pairs)
+    }
+}
+
+/// Reads them one by one: reports read very many sketches.
+struct Pairs;
+
+impl<'de> Visitor<'de> for Pairs {
+    type Value = Latency;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("pairs of bucket and count")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<Latency, A::Error> {
+        let mut read = Latency::default();
+        while let Some((bucket, count)) = pairs.next_element::<(usize, u32)>()? {
             // A later version may have longer ones.
             let bucket = bucket.min(EDGES_MS.len());
             read.0[bucket] = read.0[bucket].saturating_add(count);

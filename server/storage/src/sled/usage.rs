@@ -3,15 +3,20 @@
 //!
 //! Invariant: a batch, its series, the days' counts and the batch's number are written in one transaction.
 
+mod place;
+
 use std::collections::HashMap;
 
 use ::sled::transaction::TransactionalTree;
 use ::sled::{Batch, Transactional, Tree};
 use troupe_core::port::{PortFuture, StoreError, UsageStore};
 use troupe_core::usage::{
-    Grain, SeriesQuery, SeriesRow, UsageBatch, UsageGroups, UsageKey, UsageQuery, UsageRow,
+    Grain, SeriesQuery, SeriesRow, UsageBatch, UsageGroups, UsageQuery, UsageRow,
 };
 
+pub(super) use self::place::place;
+
+use self::place::may_match;
 use super::engine::Engine;
 use super::series;
 use super::transact::{Step, abort, failed, outcome, perhaps};
@@ -39,7 +44,7 @@ impl UsageStore for Engine {
                 if place[..] >= after(query.to_day)[..] {
                     break;
                 }
-                if !is_count(&place) {
+                if !is_count(&place) && may_match(&query.filter, &place, &bytes) {
                     groups.add(&decode(ROW, &bytes)?);
                 }
             }
@@ -151,25 +156,6 @@ fn prune(t: &Trees, before_day: u32) -> Result<usize, StoreError> {
         }
         t.usage.apply_batch(batch).map_err(perhaps)?;
     }
-}
-
-/// Every part of the key, each with its length, behind the day.
-pub(super) fn place(key: &UsageKey) -> Vec<u8> {
-    let mut place = key.day.to_be_bytes().to_vec();
-    let ids = [key.key.map(|id| id.0), key.account.map(|id| id.0)];
-    let texts = [&key.owner, &key.group, &key.model];
-    let texts = texts.map(|text| text.as_deref().map(str::as_bytes));
-    let parts = ids
-        .iter()
-        .map(|id| id.as_ref().map(|id| &id.as_bytes()[..]));
-    for part in parts.chain(texts) {
-        // One more than the length, so that an empty one is not none.
-        let length = part.map_or(0, |part| part.len() + 1);
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
-        place.extend(length.to_be_bytes());
-        place.extend(part.unwrap_or_default());
-    }
-    place
 }
 
 pub(super) fn is_count(place: &[u8]) -> bool {
