@@ -2,11 +2,11 @@
 
 use std::error::Error;
 
-use troupe_core::KeyId;
 use troupe_core::log::{LogFilter, LogSearch};
 use troupe_core::port::Stores;
 use troupe_core::record::{Outcome, Route};
 use troupe_core::usage::{Grain, Named, SeriesOf, SeriesQuery, UsageBy, UsageFilter, UsageQuery};
+use troupe_core::{AccountId, KeyId};
 
 use super::rows::Span;
 use super::{TIMES, Taken, tail};
@@ -320,18 +320,43 @@ pub async fn usage(stores: &Stores, span: &Span) -> Result<(), Box<dyn Error>> {
         to_day: day(span.to_ms),
         filter,
     };
-    let key = Named {
-        name: "key 1".into(),
-        ids: vec![KeyId::declared("key 1")],
+    let any = UsageFilter::default;
+    let key = |name: &str| UsageFilter {
+        key: Some(Named {
+            name: name.into(),
+            ids: vec![KeyId::declared(name)],
+        }),
+        ..any()
     };
-    let of_key = UsageFilter {
-        key: Some(key),
-        ..UsageFilter::default()
+    let owner = UsageFilter {
+        owner: Some("owner 1".into()),
+        ..any()
+    };
+    let account = UsageFilter {
+        account: Some(Named {
+            name: "account 3".into(),
+            ids: vec![AccountId::declared("account 3")],
+        }),
+        ..any()
+    };
+    let model = UsageFilter {
+        model: Some("claude-model-1".into()),
+        ..any()
     };
     for (name, query) in [
-        ("usage by key", report(UsageBy::Key, UsageFilter::default())),
-        ("usage by day", report(UsageBy::Day, UsageFilter::default())),
-        ("usage of a key by model", report(UsageBy::Model, of_key)),
+        ("usage by key, of rows", report(UsageBy::Key, any())),
+        ("usage by day, of rows", report(UsageBy::Day, any())),
+        (
+            "usage of a busy key by model",
+            report(UsageBy::Model, key("key 1")),
+        ),
+        (
+            "usage of a key by model",
+            report(UsageBy::Model, key("key 150")),
+        ),
+        ("usage of an owner by key", report(UsageBy::Key, owner)),
+        ("usage of an account by key", report(UsageBy::Key, account)),
+        ("usage of a model by key", report(UsageBy::Key, model)),
     ] {
         let (mut taken, mut found) = (Taken::default(), 0);
         for _ in 0..TIMES {

@@ -30,6 +30,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "records",
         sql: include_str!("../../migrations/0002_records.sql"),
     },
+    Migration {
+        number: 3,
+        name: "usage indexes",
+        sql: include_str!("../../migrations/0003_usage_indexes.sql"),
+    },
 ];
 
 const LOCK: i64 = 0x7472_6f75_7065_0000;
