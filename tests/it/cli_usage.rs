@@ -236,7 +236,9 @@ fn by_each(place: &Place, cost: u64) {
             dearest["rows"].as_array().map(Vec::len),
             &dearest["left_out"]
         ),
-        (Some(1), &json!(2))
+        // The refused one was of no model.
+        (Some(1), &json!(3)),
+        "{dearest}"
     );
     let narrowed = usage(
         place,

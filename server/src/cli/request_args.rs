@@ -15,7 +15,7 @@ pub(super) enum RequestCommand {
     Show(ShowArgs),
     /// Look for requests, the newest first
     #[command(
-        after_help = "Examples:\n  troupe request list --status 5xx --since 2h\n  troupe request list --key ci --min-cost 0.10 --since 2026-11-01 --until 2026-11-24\n  troupe request list --error overloaded --min-duration 5s --limit 200 --json"
+        after_help = "Examples:\n  troupe request list --status 5xx --since 2h\n  troupe request list --key ci --min-cost 0.10 --since 2026-11-01 --until 2026-11-24\n  troupe request list --error 529 --min-duration 5s --limit 200 --json"
     )]
     List(Box<ListArgs>),
     /// List the last requests, the latest last

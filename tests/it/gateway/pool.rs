@@ -73,6 +73,11 @@ impl Pool {
         std::fs::rename(path("troupe.yaml.new"), path("troupe.yaml")).expect("a configuration");
     }
 
+    /// The gateway's working directory.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// A file in the gateway's working directory.
     pub fn write(&self, name: &str, content: &str) {
         std::fs::write(self.folder.path().join(name), content).expect("a file");
