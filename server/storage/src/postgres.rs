@@ -32,5 +32,4 @@ mod tokens;
 mod usage;
 mod watch;
 
-pub(crate) use archive::PgArchive;
 pub(crate) use open::{Open, check, open};
