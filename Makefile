@@ -8,6 +8,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ROUNDS ?= 50
 SOAK_SECONDS ?= 600
+SOAK_ROWS ?= 1000000
 
 .PHONY: help run demo dev admin build test lint docs coverage bench soak clean
 
@@ -82,9 +83,10 @@ bench: ## measure against nginx and without a proxy, into bench/results; ARGS="-
 	$(CARGO) bench --locked -p troupe-core --bench hold
 	$(TARGET_DIR)/release/troupe-bench run --write $(ARGS)
 
-soak: build ## the long runs: kill -9 under load, ROUNDS times (50); accounts that fail at random, SOAK_SECONDS (600)
+soak: build ## the long runs: kill -9 under load, ROUNDS times (50); accounts that fail at random, SOAK_SECONDS (600); a store to PostgreSQL and back, SOAK_ROWS (1000000)
 	TROUPE_SOAK_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p troupe-storage --test kill -- --nocapture
 	TROUPE_SOAK_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p troupe-tests --test it kill -- --nocapture
+	TROUPE_SOAK_ROWS=$(SOAK_ROWS) $(CARGO) test --locked --release -p troupe-storage --lib archive::tests::scale -- --nocapture
 	TROUPE_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked -p troupe-tests --test it chaos -- --nocapture
 
 clean: ## remove build products; data and configuration stay

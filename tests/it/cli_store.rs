@@ -1,11 +1,13 @@
 //! `troupe store …` on a running gateway, on a stopped one, and into another.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
+use crate::cli_audit::{files, told};
 use crate::postgres::Postgres;
-use crate::process::Process;
+use crate::process::{Process, until};
 use crate::serve::{ENDS_WITHIN, KEY, Place};
 
 fn place() -> Place {
@@ -110,4 +112,137 @@ fn a_stopped_store_goes_to_postgresql_and_back() {
     assert!(error.contains("sled:FOLDER"), "{error}");
     let error = place.run("store backup file --no-logs").ok();
     assert!(error.contains("KIND"), "{error}");
+}
+
+/// Requests of a store that is killed in the middle of its copy.
+const REQUESTS: usize = 40;
+/// A machine that is quick or busy may copy all of it before it is killed.
+const KILLS: usize = 20;
+
+/// Files of the request log, the last but one of what is copied.
+fn has_segments(store: &Path) -> bool {
+    let folder = fs::read_dir(store.join("requests"));
+    folder.is_ok_and(|mut files| files.next().is_some())
+}
+
+/// Kills a copy when it has come to the request log; gives the refusal of a store that is not whole.
+fn killed(place: &Place, name: &str) -> Option<String> {
+    let there = place.path().join(name);
+    let line = format!("store migrate --from sled:data --to sled:{name}");
+    let mut copy = Process::start(name, place.command(&line), place.path());
+    assert!(
+        until(ENDS_WITHIN, || has_segments(&there)),
+        "{}",
+        copy.log()
+    );
+    copy.signal("KILL");
+    let code = copy.ended(ENDS_WITHIN);
+    let mut list = place.command("key list");
+    list.env("TROUPE_STORAGE__URL", format!("sled:{name}"));
+    let done = place.finish(list, "");
+    match (code, done.code) {
+        (0, _) | (_, 0) => None,
+        _ => Some(done.error(1)),
+    }
+}
+
+#[test]
+fn a_copy_that_was_killed_serves_nobody_and_is_gone_on_with() {
+    let place = place();
+    let gateway = place.serve();
+    place.key("made");
+    for _ in 0..REQUESTS {
+        place.message(KEY, "default");
+    }
+    stop(gateway);
+    let names = (0..KILLS).map(|nth| format!("there{nth}"));
+    let caught = names
+        .into_iter()
+        .find_map(|name| Some((killed(&place, &name)?, name)));
+    let (error, name) = caught.expect("one of them was killed in the middle");
+    assert!(error.contains("run the same command again"), "{error}");
+    let url = format!("sled:{name}");
+    for command in ["serve", "store backup file", "key create other --quiet"] {
+        let mut refused = place.command(command);
+        refused.env("TROUPE_STORAGE__URL", &url);
+        let refused = place.finish(refused, "");
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(
+            refused.stderr.contains("did not come to its end"),
+            "{refused:?}"
+        );
+    }
+    assert!(!place.path().join("file").exists());
+    let other = place
+        .run(&format!("store migrate --from sled:other --to {url}"))
+        .error(1);
+    assert!(other.contains("another source"), "{other}");
+    let on = place.run(&format!("store migrate --from sled:data --to {url} --json"));
+    let whole = place.run("store migrate --from sled:data --to sled:whole --json");
+    assert_eq!(
+        on.json(),
+        whole.json(),
+        "every kind has the same rows and hash"
+    );
+    let mut serve = place.command("serve");
+    serve.env("TROUPE_STORAGE__URL", &url);
+    let gateway = place.start("there", serve);
+    assert_eq!(place.models(KEY), 200);
+    stop(gateway);
+}
+
+#[test]
+fn a_restored_store_without_its_trail_says_what_is_missing() {
+    let place = place();
+    let secret = place.key("made");
+    place.key("second");
+    place.run("store backup file").ok();
+
+    let other = Place::new();
+    fs::copy(place.path().join("file"), other.path().join("file")).unwrap();
+    fs::create_dir_all(other.data()).unwrap();
+    let (key, kept) = (
+        other.data().join("master.key"),
+        place.data().join("master.key"),
+    );
+    // With the mode that a key must have.
+    fs::copy(&kept, &key).unwrap();
+    fs::write(&key, "5a".repeat(32)).unwrap();
+    let error = other.run("store restore file").error(64);
+    assert!(error.contains("is sealed under master key"), "{error}");
+    let written: Vec<_> = fs::read_dir(other.data()).unwrap().collect();
+    assert_eq!(written.len(), 1, "but the key: {written:?}");
+
+    fs::copy(&kept, &key).unwrap();
+    other.run("store restore file").ok();
+    let error = other.run("audit verify").error(1);
+    assert!(
+        error.contains("are missing before it") && error.contains("was restored"),
+        "{error}"
+    );
+    let gateway = other.serve();
+    assert_eq!(other.models(&secret), 200);
+    other.key("third");
+    stop(gateway);
+    let made = told(&other, "key.created");
+    assert_eq!(made.last().unwrap()["resource"], "key:third");
+    let again = other.run("audit verify").error(1);
+    assert_eq!(again.split(" (").next(), error.split(" (").next());
+    // The files of the trail were kept, and are there when it is restored: nothing is missing.
+    let whole = Place::new();
+    for name in ["file", "data/master.key"] {
+        fs::create_dir_all(whole.data()).unwrap();
+        fs::copy(place.path().join(name), whole.path().join(name)).unwrap();
+    }
+    fs::create_dir_all(whole.data().join("audit")).unwrap();
+    for file in files(&place) {
+        fs::copy(
+            &file,
+            whole.data().join("audit").join(file.file_name().unwrap()),
+        )
+        .unwrap();
+    }
+    whole.run("store restore file").ok();
+    let told = whole.run("audit verify").ok();
+    assert!(told.starts_with("OK: "), "{told}");
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use troupe_storage::archive::{Archive, ArchiveError, Backup, Progress as Steps, Summary};
-use troupe_storage::audit::Entry;
+use troupe_storage::audit::{Entry, RESTORED};
 use troupe_storage::{Backend, OpenError, Options};
 
 use super::error::CliError;
@@ -127,7 +127,7 @@ async fn told(target: &Target, options: &Options, file: &Path) {
     let audit = target.audit(&backend).await;
     let entry = Entry {
         after: Some(json!({ "file": file })),
-        ..Entry::new(now_ms(), "cli", "store.restored", "store")
+        ..Entry::new(now_ms(), "cli", RESTORED, "store")
     };
     if let Err(error) = audit.tell(entry).await {
         out::note(format!(

@@ -26,6 +26,8 @@ pub use verify::{Broken, Report, Tail, verify};
 
 /// The line that says which lines before it are no longer kept.
 pub const RETIRED: &str = "trail.retired";
+/// The line that says that the store, with its copy of the lines before, came out of a backup.
+pub const RESTORED: &str = "store.restored";
 /// The line that says what was found wrong at a start.
 pub const DAMAGED: &str = "trail.damaged";
 /// The line that says that an unfinished line was taken off at a start.

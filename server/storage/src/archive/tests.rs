@@ -4,6 +4,8 @@ mod damage;
 mod moves;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+mod scale;
 pub(crate) mod store;
 
 use std::path::Path;

@@ -13,7 +13,7 @@ use troupe_core::audit::AuditAnchor;
 
 use super::files::{Position, scan};
 use super::line::Line;
-use super::{GENESIS, RETIRED};
+use super::{GENESIS, RESTORED, RETIRED};
 
 /// Where a chain does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,8 @@ struct Judge<'a> {
     last: Option<(Position, u64, Arc<str>)>,
     /// What lines of retirement say: up to which number, and its hash.
     retired: Vec<(u64, String)>,
+    /// Number of the first line that says that the store was restored.
+    restored: Option<u64>,
     broken: Option<Broken>,
     /// Numbers that were missing at the break: are they behind it?
     missing: Option<(u64, u64)>,
@@ -127,7 +129,7 @@ impl Judge<'_> {
             let what = "the store mirrors another line of this number: this or one before it was changed and hashed anew";
             return self.breaks(at, Some(seq), what.to_owned());
         }
-        self.note_retired(&line);
+        self.note_cause(&line);
         self.lines += 1;
         self.last = Some((at, seq, line.hash));
     }
@@ -135,7 +137,7 @@ impl Judge<'_> {
     /// Behind the break: only what explains it.
     fn look(&mut self, bytes: &[u8]) {
         if let Ok(line) = Line::read(bytes) {
-            self.note_retired(&line);
+            self.note_cause(&line);
             if let Some((from, to)) = self.missing
                 && (from..=to).contains(&line.seq)
             {
@@ -144,7 +146,10 @@ impl Judge<'_> {
         }
     }
 
-    fn note_retired(&mut self, line: &Line) {
+    fn note_cause(&mut self, line: &Line) {
+        if &*line.action == RESTORED {
+            self.restored.get_or_insert(line.seq);
+        }
         if &*line.action != RETIRED {
             return;
         }
@@ -186,7 +191,14 @@ impl Judge<'_> {
         if !self.head_is_whole()
             && let Some((at, seq, _)) = &self.head
         {
-            let what = if *seq > 1 {
+            let what = if *seq > 1
+                && let Some(restored) = self.restored
+            {
+                format!(
+                    "{} missing before it: line {restored} tells that the store was restored from a backup, which has no files of the trail; the store has a copy of them",
+                    numbers(1, seq - 1)
+                )
+            } else if *seq > 1 {
                 format!(
                     "{} missing before it, and no line says that they were retired: a file is gone",
                     numbers(1, seq - 1)
