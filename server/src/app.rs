@@ -97,12 +97,13 @@ impl App {
         let stopping = |_| StartError::Operation("the process is stopping".to_owned());
         let backend = opening.await.map_err(stopping)??;
         let keyring = keyring(config, &cwd, &backend.stores).await?;
-        let settings = Settings::of(config, &cwd, backend.data_dir.as_deref(), NODE);
+        let node = backend.node().unwrap_or_else(|| NODE.into());
+        let settings = Settings::of(config, &cwd, backend.data_dir.as_deref(), &node);
         let audit = Audit::start(settings, backend.stores.clone(), &io).await;
         let networks = Arc::new(Networks::default());
         let prober = Arc::new(UpstreamProber::new(Arc::clone(&networks)));
         let vault = Arc::new(keyring.vault);
-        let members = Arc::new(Single::new(NODE, Clock::system().now().unix_ms));
+        let members = Arc::new(Single::new(&*node, Clock::system().now().unix_ms));
         let keeper = Arc::new(Keeper::new(
             Arc::clone(&backend.stores.accounts),
             Arc::clone(&vault),

@@ -182,7 +182,7 @@ impl Gateway {
             gauge!("troupe_store_rows_unsaved").set(store.dirty_rows() as f64);
             counter!("troupe_store_failures_total").absolute(store.failures());
             gauge!("troupe_spool_bytes").set(store.spooled_bytes() as f64);
-            counter!("troupe_spool_refused_total").absolute(store.spool_refused());
+            counter!("troupe_spool_lost_total").absolute(store.spool_lost());
         }
         counter!("troupe_log_rows_dropped_total")
             .absolute(self.directory.recorder().view.load().dropped);

@@ -84,3 +84,39 @@ fn the_password_is_shown_to_nobody() {
     );
     assert!(!told.contains("wrong-password"), "{told}");
 }
+
+#[test]
+fn two_folders_on_one_database_are_two_nodes() {
+    let database = Postgres::new();
+    let (one, other) = (place(&database, PASSWORD), place(&database, PASSWORD));
+    // Both have the one that the store was bound to.
+    std::fs::create_dir_all(other.data()).expect("a folder");
+    let gateway = one.serve();
+    std::fs::copy(
+        one.data().join("master.key"),
+        other.data().join("master.key"),
+    )
+    .expect("a key");
+    one.key("of-one");
+    other.key("of-the-other");
+    one.key("of-one-again");
+    for (place, told, not) in [
+        (&one, "of-one", "of-the-other"),
+        (&other, "of-the-other", "of-one"),
+    ] {
+        let verified = place.run("audit verify");
+        assert_eq!(verified.code, 0, "{verified:?} {}", gateway.log());
+        let dir = place.data().join("audit");
+        let dir = dir.display();
+        let trail = place.run(&format!(
+            "audit export --json --action key.created --dir {dir}"
+        ));
+        let trail = trail.ok();
+        assert_eq!(
+            trail.matches(&format!("\"key:{told}\"")).count(),
+            1,
+            "{trail}"
+        );
+        assert!(!trail.contains(&format!("\"key:{not}\"")), "{trail}");
+    }
+}

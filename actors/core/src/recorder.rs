@@ -147,11 +147,19 @@ impl Recorder {
         }
     }
 
-    fn take(&mut self, now: Now, rows: Vec<RequestRecord>, turn: &mut Turn<Self>) {
+    /// Into usage, and not into the log.
+    fn count(&mut self, now: Now, rows: &[RequestRecord]) {
         if !self.usage.has_series() {
             self.series_at_ms = now.mono_ms + SERIES_AFTER_MS;
         }
         rows.iter().for_each(|row| self.usage.add(row));
+        let flush_at_ms = now.mono_ms + FLUSH_AFTER_MS;
+        let earlier = |at: u64| at.min(flush_at_ms);
+        self.flush_at_ms = Some(self.flush_at_ms.map_or(flush_at_ms, earlier));
+    }
+
+    fn take(&mut self, now: Now, rows: Vec<RequestRecord>, turn: &mut Turn<Self>) {
+        self.count(now, &rows);
         self.rows.extend(rows);
         let excess = self.rows.len().saturating_sub(MAX_ROWS);
         if excess > 0 {
@@ -159,11 +167,6 @@ impl Recorder {
             self.view.dropped += excess as u64;
             turn.publish();
         }
-        let flush_at_ms = now.mono_ms + FLUSH_AFTER_MS;
-        self.flush_at_ms = Some(
-            self.flush_at_ms
-                .map_or(flush_at_ms, |at| at.min(flush_at_ms)),
-        );
     }
 
     fn written(&mut self, now: Now, counted: Counted) {
@@ -270,10 +273,7 @@ impl Machine for Recorder {
                 self.gave_up = false;
             }
             Input::Tell(RecorderTell::Rows(rows)) => self.take(now, rows, turn),
-            Input::Tell(RecorderTell::Uses(rows)) => {
-                rows.iter().for_each(|row| self.usage.add(row));
-                self.flush_at_ms.get_or_insert(now.mono_ms + FLUSH_AFTER_MS);
-            }
+            Input::Tell(RecorderTell::Uses(rows)) => self.count(now, &rows),
             Input::Tell(RecorderTell::Keep(retention)) => {
                 if std::mem::replace(&mut self.retention, retention) != retention {
                     self.retain_at_ms = now.mono_ms;

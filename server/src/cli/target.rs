@@ -145,7 +145,8 @@ impl Target {
     /// The trail of a stopped gateway, open for what this command changes.
     pub async fn audit(&self, backend: &Backend) -> Audit {
         let data_dir = backend.data_dir.as_deref();
-        let settings = Settings::of(&self.loaded.config, &self.cwd, data_dir, NODE);
+        let node = backend.node().unwrap_or_else(|| NODE.into());
+        let settings = Settings::of(&self.loaded.config, &self.cwd, data_dir, &node);
         let stores = backend.stores.clone();
         Audit::start(settings, stores, &tokio::runtime::Handle::current()).await
     }

@@ -319,8 +319,8 @@ fn describe() {
         "Traffic records on this node's disk that the store's server was not told yet."
     );
     describe_counter!(
-        "troupe_spool_refused_total",
-        "Batches of traffic records that found no room on this node's disk."
+        "troupe_spool_lost_total",
+        "Batches of traffic records that found no room on this node's disk, or could not be told from there."
     );
     describe_gauge!(
         "troupe_account_state",

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 pub enum OpenError {
     #[error("storage.url is not usable: {reason}")]
     Url { reason: &'static str },
-    #[error("this program was built without postgres:// stores; use sled:PATH, or one built with them")]
+    #[error(
+        "this program was built without postgres:// stores; use sled:PATH, or one built with them"
+    )]
     NoPostgres,
     #[error("the PostgreSQL store {place} cannot be used: {reason}")]
     Postgres {
@@ -34,6 +36,8 @@ pub enum OpenError {
         "this store was being filled by `troupe store restore` or `migrate`, which did not come to its end; run the same command again"
     )]
     Unfinished,
+    #[error("the folder {} has counters or records that another store was not told yet; start and stop the gateway there once, or give storage.dir another folder", path.display())]
+    Owed { path: PathBuf },
     #[error("the limits' counters in {} cannot be read ({detail}); move the file away to go on with what was saved when the gateway last stopped in order", path.display())]
     Counters { path: PathBuf, detail: &'static str },
 }

@@ -13,6 +13,8 @@ pub enum FaultKind {
     Unreachable,
     /// No connection or no answer in time.
     Timeout,
+    /// Others held it up: a lock or a statement took too long.
+    Contended,
     /// User or password are refused.
     Login,
     /// There is no such database.
@@ -30,6 +32,7 @@ impl FaultKind {
         match self {
             Self::Unreachable => "unreachable",
             Self::Timeout => "timeout",
+            Self::Contended => "held up",
             Self::Login => "login refused",
             Self::NoDatabase => "no such database",
             Self::Busy => "not taking connections",
@@ -40,7 +43,7 @@ impl FaultKind {
 
     /// Is the server, as far as this failure tells, still there?
     pub(crate) fn is_up(self) -> bool {
-        matches!(self, Self::Statement | Self::Nonsense)
+        matches!(self, Self::Contended | Self::Statement | Self::Nonsense)
     }
 }
 
@@ -52,7 +55,7 @@ pub struct StoreHealth {
     dirty_rows: AtomicUsize,
     failures: AtomicU64,
     spooled_bytes: AtomicU64,
-    refused: AtomicU64,
+    lost: AtomicU64,
     last: Mutex<Option<FaultKind>>,
 }
 
@@ -64,7 +67,7 @@ impl StoreHealth {
             dirty_rows: AtomicUsize::new(0),
             failures: AtomicU64::new(0),
             spooled_bytes: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             last: Mutex::new(None),
         }
     }
@@ -94,9 +97,9 @@ impl StoreHealth {
         self.spooled_bytes.load(Ordering::Relaxed)
     }
 
-    /// Batches of them that found no room there, since the start.
-    pub fn spool_refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+    /// Batches of them that found no room there or could not be told, since the start.
+    pub fn spool_lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// What failed last, if anything did.
@@ -112,8 +115,8 @@ impl StoreHealth {
         self.spooled_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn spool_was_full(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn spool_has_lost(&self, batches: u64) {
+        self.lost.fetch_add(batches, Ordering::Relaxed);
     }
 
     pub(crate) fn answered(&self) {

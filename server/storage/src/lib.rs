@@ -144,6 +144,15 @@ impl Backend {
         Some(Archive::new(store, Arc::clone(&self.stores.meta)))
     }
 
+    /// What the store calls this node; `None` where it is alone.
+    pub fn node(&self) -> Option<Arc<str>> {
+        match &self.kept {
+            #[cfg(feature = "postgres")]
+            Kept::Postgres(open) => Some(open.node()),
+            _ => None,
+        }
+    }
+
     /// How the store does; `None` where nothing can be away.
     pub fn health(&self) -> Option<Arc<StoreHealth>> {
         match &self.kept {

@@ -37,7 +37,7 @@ impl Options {
         if !is_postgres(url) {
             return crate::open(url, &self.base);
         }
-        let backend = self.open_postgres(url).await?;
+        let backend = self.open_postgres(url, false).await?;
         let refusal = match backend.stores.meta.get(FILLING).await {
             Ok(None) => return Ok(backend),
             Ok(Some(_)) => OpenError::Unfinished,
@@ -58,16 +58,17 @@ impl Options {
     pub async fn open_to_fill(&self) -> Result<Backend, OpenError> {
         let url = self.url.expose_secret();
         if is_postgres(url) {
-            return self.open_postgres(url).await;
+            return self.open_postgres(url, true).await;
         }
         crate::open_here(url, &self.base, true)
     }
 
     #[cfg(feature = "postgres")]
-    async fn open_postgres(&self, url: &str) -> Result<Backend, OpenError> {
+    async fn open_postgres(&self, url: &str, to_fill: bool) -> Result<Backend, OpenError> {
         let dir = self.base.join(&self.dir);
         let open =
-            crate::postgres::open(url, &dir, self.connections, Arc::clone(&self.node)).await?;
+            crate::postgres::open(url, &dir, self.connections, Arc::clone(&self.node), to_fill)
+                .await?;
         Ok(Backend {
             stores: open.stores(),
             data_dir: Some(dir),
@@ -77,7 +78,7 @@ impl Options {
 
     #[cfg(not(feature = "postgres"))]
     #[expect(clippy::unused_async, reason = "as where it is built with them")]
-    async fn open_postgres(&self, _: &str) -> Result<Backend, OpenError> {
+    async fn open_postgres(&self, _: &str, _: bool) -> Result<Backend, OpenError> {
         Err(OpenError::NoPostgres)
     }
 }

@@ -20,6 +20,7 @@ mod tests;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -28,10 +29,20 @@ use troupe_core::port::{BodyStore, LogStore, StoreError, UsageStore};
 use self::item::Item;
 use self::queue::Queue;
 use self::replay::Back;
-use crate::health::StoreHealth;
+use crate::health::{FaultKind, StoreHealth};
 
+/// A store that takes longer is away: what it may have written is told again, and counted once.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// Bytes on the disk; beyond them, see [`Item::share`].
 pub(crate) const MAX_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Is anything left in `folder`? Changes nothing.
+pub(crate) fn holds(folder: &Path) -> io::Result<bool> {
+    match folder.exists() {
+        true => Ok(!Queue::open(folder, MAX_BYTES)?.is_empty()),
+        false => Ok(false),
+    }
+}
 
 /// The traffic ports of a store that may be away; clones share everything.
 #[derive(Clone)]
@@ -111,7 +122,12 @@ impl Spooled {
     /// To the store, or behind what waits for it.
     async fn tell(&self, item: Item) -> Result<(), StoreError> {
         if self.queue.is_empty() {
-            match self.inner.tell(&item).await {
+            let told = tokio::time::timeout(ANSWERS_WITHIN, self.inner.tell(&item)).await;
+            let told = told.unwrap_or_else(|_| {
+                self.health.failed(FaultKind::Timeout);
+                Err(StoreError::Unknown("no answer in time".into()))
+            });
+            match told {
                 Err(error) if is_away(&error) => {
                     tracing::warn!(%error, what = item.name(), "the store is away; it is told later");
                 }
@@ -132,7 +148,7 @@ impl Spooled {
                 Ok(())
             }
             Err(error) => {
-                self.health.spool_was_full();
+                self.health.spool_has_lost(1);
                 Err(StoreError::Unavailable(format!("spool: {error}")))
             }
         }

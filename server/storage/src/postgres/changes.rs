@@ -9,7 +9,8 @@ use troupe_core::event::DomainEvent;
 use troupe_core::port::{EventStore, PortFuture, StoreError};
 
 use super::fault::Fault;
-use super::pool::{CHANGES_LOCK, Pg, big};
+use super::pool::{CHANGES_LOCK, big};
+use super::soft::Soft;
 use crate::codec::{decode, encode};
 use crate::rules::EVENTS_KEPT;
 
@@ -54,15 +55,19 @@ pub(super) async fn push_events(
     Ok(())
 }
 
-impl EventStore for Pg {
+/// Those of this node: each node tells its own changes to its own audit trail.
+impl EventStore for Soft {
     fn after(&self, after: u64, limit: usize) -> PortFuture<'_, Vec<(u64, DomainEvent)>> {
-        Box::pin(self.read(move |connection| {
+        let node = self.node();
+        Box::pin(self.pg().read(move |connection| {
             Box::pin(async move {
                 let rows = sqlx::query(
-                    "select seq, \"row\" from changes where seq > $1 order by seq limit $2",
+                    "select seq, \"row\" from changes where seq > $1 and node = $3 \
+                     order by seq limit $2",
                 )
                 .bind(big(after))
                 .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                .bind(&*node)
                 .fetch_all(connection)
                 .await?;
                 let mut found = Vec::with_capacity(rows.len());

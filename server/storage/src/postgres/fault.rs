@@ -34,7 +34,7 @@ pub(crate) fn kind(error: &sqlx::Error) -> FaultKind {
             "28000" | "28P01" => FaultKind::Login,
             "3D000" => FaultKind::NoDatabase,
             "57P01" | "57P02" | "57P03" | "53300" => FaultKind::Busy,
-            "57014" | "55P03" | "25P03" => FaultKind::Timeout,
+            "57014" | "55P03" | "25P03" => FaultKind::Contended,
             _ => FaultKind::Statement,
         },
         sqlx::Error::PoolTimedOut => FaultKind::Timeout,
@@ -52,6 +52,14 @@ pub(crate) fn unavailable(error: &sqlx::Error) -> StoreError {
         sqlx::Error::PoolClosed => StoreError::Unavailable("the store is closed".into()),
         sqlx::Error::Database(error) if error.is_unique_violation() => {
             StoreError::Conflict("another write was first".into())
+        }
+        // Its data or its size: the same again would be refused again.
+        sqlx::Error::Database(refusal)
+            if ["22", "54"]
+                .iter()
+                .any(|class| code(&**refusal).starts_with(class)) =>
+        {
+            StoreError::Conflict(text(error))
         }
         sqlx::Error::ColumnDecode { index, .. } => {
             StoreError::Corrupt(format!("column {index} cannot be read"))

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DIR/node.lock   held while a process uses the folder
+//! DIR/node.name   what this folder's node is called, in the outbox, in batches of usage, in the audit trail
 //! DIR/spool/      rows, bodies and usage that the server was not told yet
 //! DIR/ledger/     counters of limits, of this process (folded into `quotas` at the next start)
 //! ```
@@ -9,6 +10,7 @@
 //! within `REACH`; the folder is taken before the database is asked, so that two processes never fold one ledger.
 
 use std::fs::{File, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,10 +32,10 @@ use super::soft::{Soft, fold};
 use super::usage::PgUsage;
 use super::watch::Watch;
 use crate::OpenError;
-use crate::fs::{private_dir, private_file};
+use crate::fs::{private_dir, private_file, sync_dir};
 use crate::health::{FaultKind, StoreHealth};
 use crate::ledger::Ledger;
-use crate::spool::{Inner, MAX_BYTES, Spooled};
+use crate::spool::{self, Inner, MAX_BYTES, Spooled};
 
 /// How long the server may take to come.
 const REACH: Duration = Duration::from_secs(30);
@@ -70,10 +72,10 @@ impl Open {
             keys: soft.clone(),
             resources: facts.clone(),
             sessions: soft.clone(),
-            quotas: soft,
+            quotas: soft.clone(),
             cells: self.ledger.cells(),
-            meta: facts.clone(),
-            events: facts,
+            meta: facts,
+            events: soft.clone(),
             log: traffic.clone(),
             bodies: traffic.clone(),
             usage: traffic,
@@ -83,6 +85,10 @@ impl Open {
 
     pub(crate) fn archive(&self, data_dir: PathBuf) -> PgArchive {
         PgArchive::new(self.pg.clone(), self.soft.node(), data_dir)
+    }
+
+    pub(crate) fn node(&self) -> Arc<str> {
+        self.soft.node()
     }
 
     pub(crate) fn health(&self) -> Arc<StoreHealth> {
@@ -102,7 +108,7 @@ impl Open {
     }
 }
 
-/// `dir` is made when it is missing.
+/// `dir` is made when it is missing. A store is opened `to_fill` only from a folder that owes nothing to another one.
 ///
 /// # Errors
 /// [`OpenError`].
@@ -111,9 +117,16 @@ pub(crate) async fn open(
     dir: &Path,
     connections: u32,
     node: Arc<str>,
+    to_fill: bool,
 ) -> Result<Open, OpenError> {
     let address = address::parse(url)?;
     let lock = take(dir)?;
+    let node = own_name(dir, &node)?;
+    if to_fill && owes(dir)? {
+        return Err(OpenError::Owed {
+            path: dir.to_owned(),
+        });
+    }
     reach(&address, REACH).await?;
     let pg = Pg::new(&address, connections);
     let failed = |error| store_failed(&address, error);
@@ -144,6 +157,42 @@ pub(crate) async fn open(
 /// [`OpenError::Url`].
 pub(crate) fn check(url: &str) -> Result<(), OpenError> {
     address::parse(url).map(|_| ())
+}
+
+/// Is there anything of another store that it was not told yet?
+fn owes(dir: &Path) -> Result<bool, OpenError> {
+    let path = dir.join("spool");
+    let spooled = spool::holds(&path).map_err(|source| OpenError::Io { path, source })?;
+    Ok(spooled || !Ledger::left(dir)?.is_empty())
+}
+
+/// Made once, so that two folders on one database are two nodes.
+fn own_name(dir: &Path, base: &str) -> Result<Arc<str>, OpenError> {
+    let path = dir.join("node.name");
+    let at = |source| OpenError::Io {
+        path: path.clone(),
+        source,
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(name) if is_name(name.trim()) => return Ok(name.trim().into()),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(at(error)),
+    }
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).map_err(|error| at(std::io::Error::other(error)))?;
+    let name = format!("{base}-{:08x}", u32::from_be_bytes(random));
+    let mut file = private_file(&path).map_err(at)?;
+    file.set_len(0).map_err(at)?;
+    file.write_all(name.as_bytes()).map_err(at)?;
+    file.sync_all().map_err(at)?;
+    sync_dir(dir).map_err(at)?;
+    Ok(name.into())
+}
+
+fn is_name(text: &str) -> bool {
+    let of_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=64).contains(&text.len()) && text.bytes().all(of_name)
 }
 
 fn take(dir: &Path) -> Result<File, OpenError> {

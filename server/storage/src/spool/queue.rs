@@ -1,7 +1,7 @@
 //! A queue of items in files: `00000001.spool`, `00000002.spool` …, and how far they have been told in `told`.
 //!
-//! A frame is its length (u32), the CRC-32 of its bytes (u32, both little-endian), and the item. A frame that a crash cut,
-//! or that is damaged, ends its file: what follows cannot be found any more.
+//! A frame is its length (u32), the CRC-32 of its bytes (u32, both little-endian), and the item. A damaged item is passed
+//! over; a frame that a crash cut, or whose length is nonsense, ends its file: what follows cannot be found any more.
 //!
 //! Invariant: a file that is told whole is removed; files are written without a sync, so they survive the process and not
 //! the machine's power.
@@ -33,6 +33,8 @@ pub(super) struct Queue {
     files: Mutex<Files>,
     /// Bytes that have not been told.
     bytes: AtomicU64,
+    /// Frames and rests of files that could not be read, since [`Queue::take_lost`].
+    lost: AtomicU64,
 }
 
 struct Files {
@@ -61,8 +63,17 @@ impl Queue {
             }
         }
         all.sort_unstable();
-        let next = all.last().map_or(1, |(number, _)| number + 1);
-        let told = match (told(folder)?, all.first()) {
+        let mark = told(folder)?;
+        // What was told whole may have been left behind by a crash.
+        if let Some((file, u64::MAX)) = mark {
+            for (number, _) in all.extract_if(.., |(number, _)| *number <= file) {
+                remove(folder, number)?;
+            }
+        }
+        let last = all.last().map_or(0, |(number, _)| *number);
+        // Never a number that the mark may speak of.
+        let next = last.max(mark.map_or(0, |(file, _)| file)) + 1;
+        let told = match (mark, all.first()) {
             (Some((file, at)), Some((oldest, len))) if file == *oldest => at.min(*len),
             _ => 0,
         };
@@ -77,6 +88,7 @@ impl Queue {
                 head_end: None,
             }),
             bytes: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
         };
         queue.count(&queue.lock());
         Ok(queue)
@@ -88,6 +100,11 @@ impl Queue {
 
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
+    }
+
+    /// How many frames and rests of files could not be read since this was asked last.
+    pub(super) fn take_lost(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
     }
 
     /// # Errors
@@ -120,15 +137,30 @@ impl Queue {
             let Some(&(number, len)) = files.all.front() else {
                 return Ok(None);
             };
-            let file = File::open(path(&self.folder, number))?;
+            let file = match File::open(path(&self.folder, number)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.lost.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!("a file of the spool is gone");
+                    files.drop_file(&self.folder)?;
+                    self.count(&files);
+                    continue;
+                }
+                opened => opened?,
+            };
             match frame(&file, files.told, len)? {
-                Some((item, end)) => {
+                Some((Some(item), end)) => {
                     files.head_end = Some(end);
                     return Ok(Some(item));
+                }
+                Some((None, end)) => {
+                    self.lost.fetch_add(1, Ordering::Relaxed);
+                    files.told = end;
+                    self.count(&files);
                 }
                 None if files.told >= len && files.all.len() == 1 => return Ok(None),
                 None => {
                     if files.told < len {
+                        self.lost.fetch_add(1, Ordering::Relaxed);
                         tracing::error!(
                             lost_bytes = len - files.told,
                             "a file of the spool is damaged; its rest is dropped"
@@ -173,6 +205,8 @@ impl Files {
     fn append(&mut self, folder: &Path, frame: &[u8]) -> io::Result<()> {
         let full = self.all.back().is_none_or(|(_, len)| *len >= FILE_BYTES);
         if full || self.writing.is_none() {
+            // Somebody may have removed it.
+            private_dir(folder)?;
             let file = OpenOptions::new()
                 .write(true)
                 .create_new(true)
@@ -206,21 +240,31 @@ impl Files {
         if self.all.is_empty() {
             self.writing = None;
         }
-        match std::fs::remove_file(path(folder, number)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        save(folder, number, u64::MAX)?;
+        remove(folder, number)
     }
 
     fn save_told(&self, folder: &Path) -> io::Result<()> {
-        let Some((number, _)) = self.all.front() else {
-            return Ok(());
-        };
-        let mut bytes = number.to_le_bytes().to_vec();
-        bytes.extend(self.told.to_le_bytes());
-        let file = private_file(&folder.join(TOLD))?;
-        file.write_all_at(&bytes, 0)?;
-        file.sync_data()
+        match self.all.front() {
+            Some((number, _)) => save(folder, *number, self.told),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Of the file `number`, `told` bytes are told; `u64::MAX` is all of it.
+fn save(folder: &Path, number: u64, told: u64) -> io::Result<()> {
+    let mut bytes = number.to_le_bytes().to_vec();
+    bytes.extend(told.to_le_bytes());
+    let file = private_file(&folder.join(TOLD))?;
+    file.write_all_at(&bytes, 0)?;
+    file.sync_data()
+}
+
+fn remove(folder: &Path, number: u64) -> io::Result<()> {
+    match std::fs::remove_file(path(folder, number)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -240,8 +284,9 @@ fn told(folder: &Path) -> io::Result<Option<(u64, u64)>> {
     Ok(parts.and_then(|(file, at)| Some((number(file)?, number(at)?))))
 }
 
-/// The item at `at` and where it ends; none where the file ends or is damaged.
-fn frame(file: &File, at: u64, len: u64) -> io::Result<Option<(Item, u64)>> {
+/// The item at `at` and where it ends, without it when it is damaged or of no known form (another version's); none where the
+/// file ends or has no frame.
+fn frame(file: &File, at: u64, len: u64) -> io::Result<Option<(Option<Item>, u64)>> {
     if at + HEAD_BYTES > len {
         return Ok(None);
     }
@@ -256,13 +301,14 @@ fn frame(file: &File, at: u64, len: u64) -> io::Result<Option<(Item, u64)>> {
     let mut body = vec![0; size as usize];
     file.read_exact_at(&mut body, at + HEAD_BYTES)?;
     if crc32fast::hash(&body) != u32::from_le_bytes(crc) {
-        return Ok(None);
+        tracing::error!("a spooled item is damaged, and is dropped");
+        return Ok(Some((None, end)));
     }
     match decode("spooled item", &body) {
-        Ok(item) => Ok(Some((item, end))),
+        Ok(item) => Ok(Some((Some(item), end))),
         Err(error) => {
-            tracing::error!(%error, "a spooled item is of no known form");
-            Ok(None)
+            tracing::error!(%error, "a spooled item is of no known form, and is dropped");
+            Ok(Some((None, end)))
         }
     }
 }

@@ -67,7 +67,9 @@ impl Back {
                 return Ok(Told::Ending);
             }
             let queue = Arc::clone(&self.queue);
-            let item = match spawn_blocking(move || queue.head()).await? {
+            let head = spawn_blocking(move || queue.head()).await?;
+            self.health.spool_has_lost(self.queue.take_lost());
+            let item = match head {
                 Ok(Some(item)) => item,
                 Ok(None) => break,
                 Err(error) => {
@@ -80,6 +82,7 @@ impl Back {
                 Err(error) if is_away(&error) => return Ok(Told::NotNow),
                 Err(error) => {
                     lost += 1;
+                    self.health.spool_has_lost(1);
                     tracing::error!(%error, what = item.name(), "the store will not take what was spooled; it is dropped");
                 }
             }

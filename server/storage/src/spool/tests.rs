@@ -248,7 +248,7 @@ async fn a_full_spool_refuses_bodies_first_and_usage_last() {
     let full = subject.spooled.health.spooled_bytes();
     assert!((80_000..=90_000).contains(&full), "{full}");
     subject.spooled.add(batch_of(7, 0..3)).await.unwrap();
-    assert_eq!(subject.spooled.health.spool_refused(), 2);
+    assert_eq!(subject.spooled.health.spool_lost(), 2);
     subject.away(false);
     subject.emptied().await;
     subject.append(3).await.unwrap();
@@ -262,6 +262,39 @@ fn times(queue: &Queue) -> Vec<u64> {
         queue.drop_head().unwrap();
     }
     told
+}
+
+#[test]
+fn a_later_spool_is_not_taken_for_an_earlier_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let push = |queue: &Queue, at_ms| {
+        queue
+            .push(&Item::Rows(vec![sample::request(at_ms)]))
+            .unwrap()
+    };
+    let queue = Queue::open(folder.path(), ROOM).unwrap();
+    (0..5).for_each(|at_ms| push(&queue, at_ms));
+    assert_eq!(times(&queue), [0, 1, 2, 3, 4]);
+    drop(queue);
+    let queue = Queue::open(folder.path(), ROOM).unwrap();
+    (5..12).for_each(|at_ms| push(&queue, at_ms));
+    drop(queue);
+    let queue = Queue::open(folder.path(), ROOM).unwrap();
+    assert_eq!(times(&queue), (5..12).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_that_was_told_and_left_behind_is_not_told_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::open(folder.path(), ROOM).unwrap();
+    queue.push(&Item::Rows(vec![sample::request(1)])).unwrap();
+    let path = folder.path().join("00000001.spool");
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(times(&queue), [1]);
+    drop(queue);
+    std::fs::write(&path, bytes).unwrap();
+    let queue = Queue::open(folder.path(), ROOM).unwrap();
+    assert!(queue.is_empty() && queue.head().unwrap().is_none());
 }
 
 proptest! {
