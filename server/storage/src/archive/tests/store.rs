@@ -17,6 +17,9 @@ use uuid::Uuid;
 use crate::contract::{sample, usage};
 use crate::{Backend, OpenError};
 
+/// More events than any of the stores here has.
+const EVENTS: usize = 100_000;
+
 /// An open store and its folder.
 pub(crate) struct Store {
     pub backend: Backend,
@@ -236,8 +239,8 @@ pub(crate) async fn holds_the_same(one: &Stores, other: &Stores) {
     assert_eq!(Ok(loaded), other.quotas.load(limits, 0).await);
     let owner = one.resources.owner("file_ü".into()).await;
     assert_eq!(owner, other.resources.owner("file_ü".into()).await);
-    let events = one.events.after(0, 999).await.unwrap();
-    assert_eq!(Ok(&events), other.events.after(0, 999).await.as_ref());
+    let events = one.events.after(0, EVENTS).await.unwrap();
+    assert_eq!(Ok(&events), other.events.after(0, EVENTS).await.as_ref());
     same_records(one, other).await;
     let last = events.last().unwrap().0;
     let event = sample::key_event(&sample::key("next", 98));
