@@ -1,5 +1,7 @@
 //! One request as the log sees it. Filled by the pipeline, settled once, written by the recorder.
 
+mod clip;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -9,6 +11,8 @@ use crate::account::{Auth, Unavailable};
 use crate::id::{AccountId, KeyId, RequestId};
 use crate::price::Tier;
 use crate::routing::Choice;
+
+pub use self::clip::{ERROR_BYTES_MAX, NAME_BYTES_MAX, clip_error, clip_name};
 
 /// Tokens by class and paid calls, as the upstream reported them (or estimated, see [`RequestRecord::estimated`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

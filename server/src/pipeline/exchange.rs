@@ -21,7 +21,7 @@ use troupe_core::gate::{EntryGuard, SlotGuard};
 use troupe_core::key::{KeyRecord, KeyTotals};
 use troupe_core::limit::Hold;
 use troupe_core::quota::Settlement;
-use troupe_core::record::{Outcome, RequestRecord, Route};
+use troupe_core::record::{Outcome, RequestRecord, Route, clip_error, clip_name};
 use troupe_core::routing::Choice;
 use troupe_upstream::breaker::{Outcome as HostOutcome, Permit};
 
@@ -239,6 +239,12 @@ impl Exchange {
         }
     }
 
+    /// The model that is asked, as accounts are told of it.
+    #[must_use]
+    pub fn model_name(&self) -> Option<Arc<str>> {
+        told_name(self.record.model.as_ref())
+    }
+
     /// What an answer said about windows; told with the next report.
     pub fn note_windows(&mut self, windows: Vec<Window>) {
         self.windows = windows;
@@ -246,11 +252,14 @@ impl Exchange {
 
     /// How the attempt failed, for the row.
     pub fn note_error(&mut self, error: Option<String>) {
-        let error = error.map(|error| match &self.lease {
-            Some(lease) => lease.without_secret(error),
-            None => error,
+        self.record.error = error.map(|error| {
+            let mut error = match &self.lease {
+                Some(lease) => lease.without_secret(error),
+                None => error,
+            };
+            clip_error(&mut error);
+            error
         });
-        self.record.error = error;
     }
 
     /// The host's part in the attempt is known.
@@ -302,7 +311,7 @@ impl Exchange {
         let report = Report {
             auth: lease.auth,
             generation: lease.generation,
-            model: record.model.clone(),
+            model: self.model_name(),
             betas: self.betas,
             verdict,
             windows: std::mem::take(&mut self.windows),
@@ -350,7 +359,7 @@ impl Exchange {
         if lease.trial.take().is_some() {
             lease.account.handle.tell(AccountTell::Recovered {
                 auth: lease.auth,
-                model: self.record.model.clone(),
+                model: told_name(self.record.model.as_ref()),
             });
         }
         let Some((session, hold)) = &mut self.session else {
@@ -443,6 +452,7 @@ impl Exchange {
                 },
             );
         }
+        self.record.clip();
         if let Some(capture) = self.capture.take() {
             capture.finish(&self.record, &self.worker);
         }
@@ -451,6 +461,12 @@ impl Exchange {
             .outbox
             .record(std::mem::replace(&mut self.record, row));
     }
+}
+
+fn told_name(model: Option<&Arc<str>>) -> Option<Arc<str>> {
+    let mut model = model.cloned();
+    model.iter_mut().for_each(clip_name);
+    model
 }
 
 impl Drop for Exchange {

@@ -196,7 +196,7 @@ fn note(exchange: &mut Exchange, facts: &Facts, status: actix_web::http::StatusC
             "the upstream's limit headers make no sense and are bounded or left out"
         );
     }
-    let model = exchange.record.model.clone();
+    let model = exchange.model_name();
     let seen = windows.list.iter().filter_map(|seen| {
         let model = model.clone().filter(|_| seen.model_scoped);
         Some(window(
