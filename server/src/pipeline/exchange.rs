@@ -102,6 +102,8 @@ pub struct Exchange {
     pub worker: Rc<Worker>,
     pub record: RequestRecord,
     pub timeline: Timeline,
+    /// Length of the message that is asked.
+    pub asked_bytes: usize,
     seat: Option<Seat>,
     lease: Option<Lease>,
     /// What the last answer said about the account's windows.
@@ -135,6 +137,7 @@ impl Exchange {
             worker,
             record,
             timeline,
+            asked_bytes: 0,
             seat: None,
             lease: None,
             windows: Vec::new(),

@@ -9,10 +9,13 @@ use smallvec::SmallVec;
 use troupe_core::price::{PriceTable, Tier};
 use troupe_core::record::{RequestRecord, TokenUsage};
 use troupe_wire::JsonAnswer;
-use troupe_wire::usage::{ServiceTier, Usage, UsageScanner};
+use troupe_wire::usage::{Nonsense, ServiceTier, Usage, UsageScanner};
 
 /// Largest JSON answer whose usage is read.
 const MAX_JSON: usize = 8 << 20;
+
+/// A token is about this many bytes, where nothing better can be said.
+pub const BYTES_PER_TOKEN: usize = 4;
 
 /// Usage of a JSON answer, read when it is whole.
 #[derive(Debug, Default)]
@@ -32,8 +35,8 @@ impl JsonUsage {
         }
     }
 
-    /// Takes the usage over into the row.
-    pub fn finish(&mut self, record: &mut RequestRecord) {
+    /// Takes the usage over into the row; an output that makes no sense is estimated by the answer's length.
+    pub fn finish(&mut self, record: &mut RequestRecord) -> Nonsense {
         let answer = match self.chunks.as_slice() {
             [] => None,
             [one] => JsonAnswer::read(one),
@@ -44,21 +47,30 @@ impl JsonUsage {
             }
         };
         self.chunks.clear();
-        if let Some(answer) = answer
-            && let Some(usage) = &answer.usage
-        {
-            take_over(record, tokens(usage), tier(usage), answer.model.as_deref());
+        let Some((answer, told)) = answer.and_then(|answer| Some((answer.model, answer.usage?)))
+        else {
+            return Nonsense::default();
+        };
+        let mut usage = tokens(&told);
+        if told.nonsense.output {
+            let by_length = self.length.div_ceil(BYTES_PER_TOKEN);
+            usage.output = usage.output.max(by_length as u64);
         }
+        record.estimated |= told.nonsense.is_any();
+        take_over(record, usage, tier(&told), answer.as_deref());
+        told.nonsense
     }
 }
 
 /// Takes what a stream told over into the row; estimates the output of one that ended without its final usage.
-pub fn stream_usage(scanner: &UsageScanner, record: &mut RequestRecord) {
+pub fn stream_usage(scanner: &UsageScanner, record: &mut RequestRecord) -> Nonsense {
+    let nonsense = scanner.usage.map_or_else(Nonsense::default, |u| u.nonsense);
     if let Some((usage, tier)) = so_far(scanner) {
         // A web session counts by estimate from the start.
-        record.estimated |= !scanner.output_is_final;
+        record.estimated |= !scanner.output_is_final || nonsense.prompt || nonsense.searches;
         take_over(record, usage, tier, scanner.model.as_deref());
     }
+    nonsense
 }
 
 /// What a stream has used so far, its output estimated while it has not told; `None` before it told or sent anything.
@@ -195,6 +207,22 @@ mod tests {
         let record = answered("claude-sonnet-4-5", body);
         assert_eq!(record.service_tier, Some(Tier::Batch));
         assert_eq!(record.cost_micro_usd, 750 + 20_000);
+    }
+
+    #[test]
+    fn an_output_that_makes_no_sense_is_estimated() {
+        let text = "x".repeat(400);
+        let body = format!(
+            r#"{{"content":"{text}","usage":{{"input_tokens":7,"output_tokens":18446744073709551615}}}}"#
+        );
+        let record = answered("claude-sonnet-4-5", &body);
+        assert!(record.estimated && record.usage.input == 7, "{record:?}");
+        assert!((100..200).contains(&record.usage.output), "{record:?}");
+        let record = streamed(
+            "claude-sonnet-4-5",
+            "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"12345678\"}}\n\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":18446744073709551615}}\n\n",
+        );
+        assert_eq!((record.usage.output, record.estimated), (2, true));
     }
 
     #[test]

@@ -120,6 +120,7 @@ pub(super) async fn read(
         call.plan.body_limit_bytes,
     )
     .await?;
+    call.exchange.asked_bytes = bytes.len();
     if let Some(capture) = call.exchange.capturing() {
         capture.request(call.request.headers(), &bytes);
     }

@@ -1,7 +1,7 @@
 //! Counts what a message used, from the events of a stream or from a JSON answer.
 //!
-//! Invariant: reading never fails and never refuses. A field of an unknown type counts as absent;
-//! in a stream the later value of a field wins and a field that is not repeated keeps its value,
+//! Invariant: reading never fails and never refuses. A field of an unknown type counts as absent, and
+//! so does a count above [`COUNT_MAX`], which [`Nonsense`] tells; in a stream the later value of a field wins and a field that is not repeated keeps its value,
 //! because the usage of `message_delta` is cumulative.
 
 use serde::Deserialize;
@@ -10,6 +10,32 @@ use serde_json::value::RawValue;
 use crate::answer::JsonAnswer;
 use crate::error::Text;
 use crate::sse::{Event, EventKind};
+
+/// The most that a message can have of anything; what an upstream tells beyond it is nonsense, which
+/// would fill every sum that it is added to.
+pub const COUNT_MAX: u64 = u32::MAX as u64;
+
+/// Of which kind counts were told that no message can have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Nonsense {
+    /// Input, or what was read from or written to the prompt cache.
+    pub prompt: bool,
+    pub output: bool,
+    pub searches: bool,
+}
+
+impl Nonsense {
+    pub fn is_any(self) -> bool {
+        self.prompt || self.output || self.searches
+    }
+
+    fn note(&mut self, told: &Told<'_>) {
+        self.output |= told.output_tokens.is_nonsense;
+        self.prompt |= told.input_tokens.is_nonsense
+            || told.cache_read_input_tokens.is_nonsense
+            || told.cache_creation_input_tokens.is_nonsense;
+    }
+}
 
 /// Tokens and paid calls of one message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,6 +52,8 @@ pub struct Usage {
     pub web_search_requests: u64,
     /// `None` where the upstream tells none.
     pub service_tier: Option<ServiceTier>,
+    /// What was told and is left out.
+    pub nonsense: Nonsense,
 }
 
 /// The tier that served a message; a tier that is unknown here is the standard one.
@@ -64,37 +92,40 @@ impl Usage {
         let Ok(told) = serde_json::from_str::<Told<'_>>(raw.get()) else {
             return false;
         };
-        let mut any = false;
+        self.nonsense.note(&told);
+        let mut any = self.nonsense.is_any();
         let mut set = |field: &mut u64, value: Option<u64>| {
             if let Some(value) = value {
                 *field = value;
                 any = true;
             }
         };
-        set(&mut self.input_tokens, told.input_tokens.0);
-        set(&mut self.output_tokens, told.output_tokens.0);
+        set(&mut self.input_tokens, told.input_tokens.told);
+        set(&mut self.output_tokens, told.output_tokens.told);
         set(
             &mut self.cache_read_input_tokens,
-            told.cache_read_input_tokens.0,
+            told.cache_read_input_tokens.told,
         );
         if let Some(Creation {
             five_minutes,
             one_hour,
         }) = object(told.cache_creation)
         {
-            set(&mut self.cache_creation_5m, five_minutes.0);
-            set(&mut self.cache_creation_1h, one_hour.0);
+            set(&mut self.cache_creation_5m, five_minutes.told);
+            set(&mut self.cache_creation_1h, one_hour.told);
+            self.nonsense.prompt |= five_minutes.is_nonsense || one_hour.is_nonsense;
         }
         if let Some(ServerTools {
             web_search_requests,
         }) = object(told.server_tool_use)
         {
-            set(&mut self.web_search_requests, web_search_requests.0);
+            set(&mut self.web_search_requests, web_search_requests.told);
+            self.nonsense.searches |= web_search_requests.is_nonsense;
         }
         if let Some(tier) = told.service_tier.and_then(ServiceTier::read) {
             self.service_tier = Some(tier);
         }
-        if let Some(total) = told.cache_creation_input_tokens.0 {
+        if let Some(total) = told.cache_creation_input_tokens.told {
             // The total says nothing of lives: keep a split that adds up to it, and take the
             // difference as the cheaper life otherwise.
             self.cache_creation_1h = self.cache_creation_1h.min(total);
@@ -137,13 +168,22 @@ struct ServerTools {
     web_search_requests: Count,
 }
 
-/// A count, or nothing where the value is of another type.
+/// A count, or nothing where the value is of another type or beyond [`COUNT_MAX`].
 #[derive(Default)]
-struct Count(Option<u64>);
+struct Count {
+    told: Option<u64>,
+    is_nonsense: bool,
+}
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().parse().ok()))
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let told = raw.parse().ok().filter(|count| *count <= COUNT_MAX);
+        let is_beyond = |count: f64| count > u32::MAX.into();
+        Ok(Self {
+            told,
+            is_nonsense: told.is_none() && raw.parse().is_ok_and(is_beyond),
+        })
     }
 }
 
@@ -215,7 +255,7 @@ impl UsageScanner {
             if usage.merge(raw) {
                 self.usage = Some(usage);
                 let told = object::<Told<'_>>(Some(raw));
-                self.output_is_final |= told.is_some_and(|told| told.output_tokens.0.is_some());
+                self.output_is_final |= told.is_some_and(|told| told.output_tokens.told.is_some());
             }
         }
         if let Some(Stop {

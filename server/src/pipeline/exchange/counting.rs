@@ -7,11 +7,11 @@ use troupe_actors::quota::ActiveQuota;
 use troupe_core::limit::{Amounts, Hold, Overrun};
 use troupe_core::price::Multiplier;
 use troupe_core::record::Outcome;
-use troupe_wire::usage::UsageScanner;
+use troupe_wire::usage::{Nonsense, UsageScanner};
 
 use super::super::limits::{Held, held};
 use super::super::observe;
-use super::Exchange;
+use super::{Exchange, Lease};
 
 impl Exchange {
     /// A stream has used so much so far; told of every chunk, looked at now and then.
@@ -46,6 +46,28 @@ impl Exchange {
         let now_ms = gateway.directory.clock().now().unix_ms;
         self.next_look = held::next_look(usage.output);
         held::checkpoint(&mut holds, &usage, |used| meter.cost(used, tier), now_ms)
+    }
+
+    /// The upstream told counts that no message can have, and they were left out: the prompt is estimated by the
+    /// length of the request, and the operator is told.
+    pub fn make_sense(&mut self, nonsense: Nonsense) {
+        if !nonsense.is_any() {
+            return;
+        }
+        let usage = &mut self.record.usage;
+        if nonsense.prompt {
+            let by_length = self.asked_bytes.div_ceil(observe::BYTES_PER_TOKEN) as u64;
+            usage.input += by_length.saturating_sub(usage.prompt());
+        }
+        let now_ms = self.worker.streams.now_ms();
+        let may_complain = |lease: &Lease| lease.route.may_complain(now_ms);
+        if self.leased().is_some_and(may_complain) {
+            let account = self.record.account_name.as_deref().unwrap_or_default();
+            tracing::warn!(
+                account.name = account,
+                "the upstream's usage makes no sense and is estimated; see where `base_url` of the account goes"
+            );
+        }
     }
 
     /// Has any upstream answered, with whatever status?

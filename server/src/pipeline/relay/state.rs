@@ -309,10 +309,11 @@ impl State {
     /// The account's side is over: usage is known, the lease goes back.
     fn account_done(&mut self, verdict: Verdict) {
         let record = &mut self.exchange.record;
-        match &mut self.kind {
+        let nonsense = match &mut self.kind {
             Kind::Events { usage, .. } => observe::stream_usage(usage, record),
             Kind::Plain { usage } => usage.finish(record),
-        }
+        };
+        self.exchange.make_sense(nonsense);
         self.exchange.priced();
         self.exchange.release(verdict);
     }

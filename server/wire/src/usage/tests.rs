@@ -23,6 +23,7 @@ fn a_stream_as_the_service_sends_it() {
         cache_creation_1h: 100,
         web_search_requests: 2,
         service_tier: Some(ServiceTier::Standard),
+        nonsense: Nonsense::default(),
     };
     assert_eq!(scanner.usage, Some(usage));
     assert_eq!(scanner.model.as_deref(), Some("claude-sonnet-4-5-20250929"));
@@ -64,6 +65,44 @@ fn wrong_types_count_as_absent() {
     );
     assert_eq!(scanner.stop_reason, None);
     assert!(!scanner.output_is_final);
+}
+
+#[test]
+fn counts_that_no_message_can_have_are_left_out_and_told() {
+    for (count, kept, is_nonsense) in [
+        ("4294967295", 4_294_967_295, false),
+        ("4294967296", 0, true),
+        ("18446744073709551615", 0, true),
+        ("99999999999999999999999999", 0, true),
+        ("1e300", 0, true),
+        ("-18446744073709551616", 0, false),
+        ("1.5", 0, false),
+        ("null", 0, false),
+    ] {
+        let body = format!(
+            r#"{{"usage":{{"input_tokens":{count},"output_tokens":{count},"server_tool_use":{{"web_search_requests":{count}}}}}}}"#
+        );
+        let usage = Usage::from_json_body(body.as_bytes()).unwrap_or_default();
+        let counts = [
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.web_search_requests,
+        ];
+        assert_eq!(counts, [kept; 3], "{count}");
+        let Nonsense {
+            prompt,
+            output,
+            searches,
+        } = usage.nonsense;
+        assert_eq!([prompt, output, searches], [is_nonsense; 3], "{count}");
+    }
+    let scanner = scan(concat!(
+        "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n",
+        "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"123456789\"}}\n\n",
+        "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":18446744073709551615}}\n\n",
+    ));
+    assert!(!scanner.output_is_final && scanner.usage.unwrap().nonsense.output);
+    assert_eq!(scanner.estimated_output_tokens(), 3);
 }
 
 #[test]
