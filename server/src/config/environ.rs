@@ -5,7 +5,7 @@
 
 use super::error::{ConfigError, Origin, did_you_mean};
 use super::schema::{self, Shape};
-use super::tree::Node;
+use super::tree::{Node, Value};
 
 const PREFIX: &str = "TROUPE_";
 
@@ -111,12 +111,15 @@ impl Environment<'_> {
         if let Some(folder) = self.get("DATA_DIR") {
             let origin = Origin::Variable("DATA_DIR".into());
             let folder = folder.trim_end_matches('/');
-            set(
-                tree,
-                &["storage", "url"],
-                &format!("sled:{folder}"),
-                &origin,
-            );
+            // Of another kind of store it is the node's own folder, and not the store.
+            if is_sled(tree) {
+                set(
+                    tree,
+                    &["storage", "url"],
+                    &format!("sled:{folder}"),
+                    &origin,
+                );
+            }
             set(tree, &["storage", "dir"], folder, &origin);
             let key_file = format!("{folder}/master.key");
             set(tree, &["secrets", "key_file"], &key_file, &origin);
@@ -191,6 +194,15 @@ impl Environment<'_> {
             self.notes
                 .push(format!("{name} is not a setting and is ignored"));
         }
+    }
+}
+
+/// Does the file want the embedded store, or say nothing of one?
+fn is_sled(tree: &Node) -> bool {
+    let url = tree.get("storage").and_then(|storage| storage.get("url"));
+    match url.map(|url| &url.value) {
+        Some(Value::Scalar(url)) => url.is_null() || url.text.starts_with("sled:"),
+        _ => true,
     }
 }
 

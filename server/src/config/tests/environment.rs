@@ -77,6 +77,41 @@ fn a_database_url_keeps_its_password_to_itself() {
 }
 
 #[test]
+fn a_data_dir_is_the_store_only_where_none_of_another_kind_is_named() {
+    let postgres = "postgres://h/db";
+    for (file, database, long, url) in [
+        ("", "", "", "sled:/srv"),
+        ("url: 'sled:/file'", "", "", "sled:/srv"),
+        ("url: null", "", "", "sled:/srv"),
+        ("dir: /file", "", "", "sled:/srv"),
+        ("url: 'postgres://h/db'", "", "", postgres),
+        ("url: 'memory:'", "", "", "memory:"),
+        ("url: 'memory:'", postgres, "", postgres),
+        ("", postgres, "", postgres),
+        ("url: 'sled:/file'", postgres, "", postgres),
+        ("url: 'postgres://h/db'", "", "sled:/long", "sled:/long"),
+        ("", postgres, "memory:", "memory:"),
+    ] {
+        let mut bench = Bench::yaml(&format!("version: 1\nstorage: {{ {file} }}\n"));
+        for (name, value) in [
+            ("DATA_DIR", "/srv/"),
+            ("DATABASE_URL", database),
+            ("TROUPE_STORAGE__URL", long),
+        ] {
+            if !value.is_empty() {
+                bench = bench.env(name, value);
+            }
+        }
+        let config = bench.load().config;
+        let case = format!("{file} {database} {long}");
+        assert_eq!(config.storage.url.to_string(), url, "{case}");
+        assert_eq!(config.storage.dir.to_str(), Some("/srv"), "{case}");
+        let key_file = config.secrets.key_file.to_str();
+        assert_eq!(key_file, Some("/srv/master.key"), "{case}");
+    }
+}
+
+#[test]
 fn limits_have_short_names_and_long_ones() {
     let bench =
         Bench::yaml("version: 1\nlimits: { defaults: { usd_per_day: 3, concurrent: 4 } }\n")
