@@ -67,13 +67,18 @@ impl OpError {
 
 impl From<StoreError> for OpError {
     fn from(error: StoreError) -> Self {
-        let code = match &error {
-            StoreError::Conflict(_) => ErrorCode::Conflict,
-            StoreError::Unavailable(_) => ErrorCode::StoreUnavailable,
-            StoreError::Unknown(_) => ErrorCode::Unknown,
-            StoreError::Corrupt(_) => ErrorCode::Internal,
-        };
-        Self::new(code, error.to_string())
+        match &error {
+            StoreError::Conflict(_) => Self::new(ErrorCode::Conflict, error.to_string()),
+            StoreError::Unavailable(_) => Self::new(
+                ErrorCode::StoreUnavailable,
+                format!("{error}; try again when it answers"),
+            ),
+            StoreError::Unknown(_) => Self::new(
+                ErrorCode::Unknown,
+                format!("{error}; look whether it is before you do it again"),
+            ),
+            StoreError::Corrupt(_) => Self::new(ErrorCode::Internal, error.to_string()),
+        }
     }
 }
 
@@ -82,6 +87,27 @@ impl From<CryptError> for OpError {
         match error {
             CryptError::Store(error) => error.into(),
             other => Self::new(ErrorCode::Internal, other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_store_says_what_to_do() {
+        for (error, told) in [
+            (
+                StoreError::Unavailable("PostgreSQL: timeout".into()),
+                "store unavailable: PostgreSQL: timeout; try again when it answers",
+            ),
+            (
+                StoreError::Unknown("PostgreSQL: timeout".into()),
+                "store failed, the change may be there: PostgreSQL: timeout; look whether it is before you do it again",
+            ),
+        ] {
+            assert_eq!(OpError::from(error).message, told);
         }
     }
 }

@@ -62,6 +62,11 @@ pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
     /// It changes nothing, so it needs no store where none was made yet.
     const READS: bool = false;
 
+    /// What to do when it ends with [`ErrorCode::Unknown`]: it may be done, and its outcome is lost.
+    fn when_unknown(&self) -> Option<String> {
+        None
+    }
+
     fn run(self, ops: &Operations) -> impl Future<Output = Result<Self::Outcome, OpError>> + Send;
 }
 

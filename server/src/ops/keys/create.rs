@@ -35,9 +35,21 @@ pub struct KeyWithSecret {
     pub secret: SecretString,
 }
 
+/// What to do about a secret that was made and is lost with the outcome; one that was brought is known.
+pub(super) fn secret_not_shown(name: &str, brought: Option<&SecretString>) -> Option<String> {
+    let made = brought.is_none();
+    made.then(|| {
+        format!("the secret is not shown any more: make a new one with `troupe key rotate {name}`")
+    })
+}
+
 impl Operation for CreateKey {
     type Outcome = KeyWithSecret;
     const NAME: &'static str = "key.create";
+
+    fn when_unknown(&self) -> Option<String> {
+        secret_not_shown(&self.name, self.secret.as_ref())
+    }
 
     async fn run(self, ops: &Operations) -> Result<KeyWithSecret, OpError> {
         fields::check_name("a key", &self.name)?;

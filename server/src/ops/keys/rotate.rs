@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use troupe_core::event::EventKind;
 
 use super::super::{ErrorCode, OpError, Operation, Operations, fields, now_ms, secret_json};
+use super::create::secret_not_shown;
 use super::{KeyInfo, KeyWithSecret};
 
 /// Keeps id, limits and usage; generates the secret unless one is brought.
@@ -26,6 +27,10 @@ pub struct RotateKey {
 impl Operation for RotateKey {
     type Outcome = KeyWithSecret;
     const NAME: &'static str = "key.rotate";
+
+    fn when_unknown(&self) -> Option<String> {
+        secret_not_shown(&self.name, self.secret.as_ref())
+    }
 
     async fn run(self, ops: &Operations) -> Result<KeyWithSecret, OpError> {
         let told_as = |id, name| EventKind::KeyRotated { id, name };
