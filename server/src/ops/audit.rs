@@ -81,17 +81,14 @@ impl Operations {
         match (outcome, audit.settle().await) {
             (Ok(outcome), Ok(())) => Ok(outcome),
             (Err(error), _) => Err(error),
-            (Ok(_), Err(late)) => Err(OpError::new(
-                ErrorCode::Unknown,
-                format!("it is done, but not yet in the audit trail, where it follows: {late}"),
-            )),
+            (Ok(_), Err(late)) => Err(done_but(&late)),
         }
     }
 
-    /// Tells what no event of the store tells: returns when the line is on the disk.
+    /// Tells of something that was done and that no event of the store tells: returns when the line is on the disk.
     ///
     /// # Errors
-    /// `AuditUnavailable`: the line is kept and follows.
+    /// `Unknown`: it stands, the line is kept and follows.
     pub async fn audit(
         &self,
         action: &str,
@@ -109,8 +106,13 @@ impl Operations {
             after,
             ..Entry::new(now_ms(), &self.actor, action, resource)
         };
-        Ok(audit.tell(line).await?)
+        audit.tell(line).await.map_err(|late| done_but(&late))
     }
+}
+
+fn done_but(late: &AuditError) -> OpError {
+    let message = format!("it is done, but not yet in the audit trail, where it follows: {late}");
+    OpError::new(ErrorCode::Unknown, message)
 }
 
 impl From<AuditError> for OpError {

@@ -92,8 +92,11 @@ impl Operation for ApplyImport {
                 "refused": of(ImportOutcome::Refused),
             });
             let done = AuditStatus::Ok;
-            ops.audit("import.applied", "store", done, None, Some(counts))
-                .await?;
+            let told = ops.audit("import.applied", "store", done, None, Some(counts.clone()));
+            if let Err(late) = told.await {
+                // Whoever carries it out waits for the line once more, and answers; what was done is not lost with that.
+                tracing::error!(error = %late, %counts, "an import is told later");
+            }
         }
         Ok(report)
     }

@@ -10,7 +10,7 @@ use troupe_storage::crypt::plain_hash;
 
 use super::super::accounts::*;
 use super::super::import::*;
-use super::super::{Operation, Operations, credential};
+use super::super::{ErrorCode, Operation, Operations, credential};
 use super::{new_account, new_key, operations, operations_on, with_web};
 use crate::import::{ImportPlan, ImportedAccount, ImportedKey, ImportedOauth, KeySecret};
 
@@ -246,4 +246,25 @@ async fn acknowledged_web_sessions_serve() {
         ("active", Auth::Web)
     );
     assert_eq!(shown.imported_from.as_deref(), Some("clove:web"));
+}
+
+#[tokio::test]
+async fn an_import_whose_line_is_late_is_not_said_to_have_changed_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let ops = operations().await;
+    let trail = folder.path().join("audit");
+    let settings = crate::audit::Settings {
+        dir: Some(trail.clone()),
+        node: "local".into(),
+        retention: std::time::Duration::from_secs(86_400),
+    };
+    let io = tokio::runtime::Handle::current();
+    let audit = crate::audit::Audit::start(settings, ops.stores.clone(), &io).await;
+    let ops = ops.audited_by(audit);
+    // Between the question whether it can be told and the telling.
+    std::fs::remove_dir_all(&trail).unwrap();
+    let import = ApplyImport::default();
+    let error = ops.carry_out(import).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unknown, "{error}");
+    assert!(error.message.contains("it is done"), "{error}");
 }
