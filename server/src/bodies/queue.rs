@@ -64,8 +64,8 @@ impl BodyQueue {
     }
 
     /// Never waits.
-    pub fn put(&self, taken: Box<Taken>) {
-        if self.to.try_send(Told::Bodies(taken)).is_err() {
+    pub fn put(&self, taken: Taken) {
+        if self.to.try_send(Told::Bodies(Box::new(taken))).is_err() {
             self.dropped.queue.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -119,7 +119,7 @@ impl Writer {
                 match told_next {
                     Told::Bodies(taken) => {
                         bytes += taken.held.bytes();
-                        batch.push(taken);
+                        batch.push(*taken);
                     }
                     Told::Flush(done) => flushes.push(done),
                 }
@@ -134,7 +134,7 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, batch: Vec<Box<Taken>>) {
+    async fn write(&mut self, batch: Vec<Taken>) {
         let taken = batch.len();
         if taken == 0 {
             return;

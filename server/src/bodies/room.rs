@@ -1,6 +1,6 @@
 //! Memory for bodies that are captured, or wait to be written.
 //!
-//! Invariant: what is held never exceeds the bound; it is given back by Drop.
+//! Invariant: what is held never exceeds the bound; it is given back by Drop at the latest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,11 +71,17 @@ impl Held {
         }
         fits
     }
+
+    /// Gives all of it back.
+    pub fn release(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.room.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.room.used_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.release();
     }
 }
 

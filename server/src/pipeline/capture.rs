@@ -113,10 +113,12 @@ impl Capture {
         self.copied.extend_from_slice(piece);
     }
 
+    /// Others have the room at once, however long this request goes on.
     fn lose(&mut self) {
         self.lost = true;
         self.request = None;
         self.copied = Vec::new();
+        self.held.release();
     }
 
     /// The request is over: its bodies are handed on, or let go.
@@ -133,7 +135,7 @@ impl Capture {
             bytes: self.copied.into(),
             ..self.response
         });
-        worker.outbox.bodies(Box::new(Taken {
+        worker.outbox.bodies(Taken {
             id: record.id,
             at_ms: record.at_ms,
             why: self.why,
@@ -142,7 +144,7 @@ impl Capture {
             response,
             request_headers: self.request_headers,
             held: self.held,
-        }));
+        });
     }
 }
 
@@ -167,4 +169,40 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 
 fn encoding(headers: &HeaderMap) -> Option<String> {
     text(headers, &CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bodies::Room;
+    use crate::config::request_log::RequestLog;
+
+    fn capture(room: &Arc<Room>) -> Capture {
+        Capture {
+            settings: Arc::new(BodySettings::compile(&RequestLog::default())),
+            why: Why::All,
+            request: None,
+            request_headers: Vec::new(),
+            response: Part::default(),
+            copied: Vec::new(),
+            held: room.hold(),
+            lost: false,
+        }
+    }
+
+    #[test]
+    fn what_was_lost_leaves_its_room_to_others_at_once() {
+        let room = Arc::new(Room::of(3 * FIRST_BYTES));
+        let (mut long, mut other) = (capture(&room), capture(&room));
+        long.request(&HeaderMap::new(), &Bytes::from(vec![b'q'; FIRST_BYTES]));
+        long.piece(&[b'a'; FIRST_BYTES]);
+        assert_eq!(room.used_bytes(), 2 * FIRST_BYTES);
+        long.piece(&[b'a'; 3 * FIRST_BYTES]);
+        assert!(long.lost && long.request.is_none());
+        assert_eq!(room.used_bytes(), 0);
+        other.piece(&[b'b'; 3 * FIRST_BYTES]);
+        long.piece(b"and on");
+        assert!(!other.lost && other.copied.len() == 3 * FIRST_BYTES);
+        assert_eq!(long.response.length_bytes as usize, 4 * FIRST_BYTES + 6);
+    }
 }

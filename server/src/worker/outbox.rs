@@ -41,7 +41,7 @@ pub struct Outbox {
 struct Inner {
     gateway: Arc<Gateway>,
     rows: RefCell<Vec<RequestRecord>>,
-    bodies: RefCell<Vec<Box<Taken>>>,
+    bodies: RefCell<Vec<Taken>>,
     settled: RefCell<Vec<(Arc<ActiveQuota>, Settlement)>>,
     reports: RefCell<Vec<(Arc<ActiveAccount>, Report)>>,
     /// Those that may wait.
@@ -84,7 +84,7 @@ impl Outbox {
     }
 
     /// What was captured of a finished request, whose row follows: flushed with it.
-    pub fn bodies(&self, taken: Box<Taken>) {
+    pub fn bodies(&self, taken: Taken) {
         self.inner.bodies.borrow_mut().push(taken);
     }
 

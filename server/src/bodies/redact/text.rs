@@ -112,10 +112,13 @@ static DELTA: LazyLock<[Regex; 2]> = LazyLock::new(|| {
     .map(known)
 });
 
+/// A block's index, and the kind of its deltas.
+type Block<'a> = (&'a [u8], &'a [u8]);
+
 /// The texts of an event stream: each block's, with its deltas joined.
 pub(super) fn joined(raw: &[u8]) -> Vec<Text<'_>> {
     let [delta, index] = &*DELTA;
-    let mut texts: BTreeMap<(&[u8], &[u8]), (Vec<u8>, Vec<Part>)> = BTreeMap::new();
+    let mut texts: BTreeMap<Block<'_>, (Vec<u8>, Vec<Part>)> = BTreeMap::new();
     let mut at = 0;
     for line in raw.split(|&byte| byte == b'\n' || byte == b'\r') {
         let begins = at;
