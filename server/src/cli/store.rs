@@ -147,6 +147,7 @@ async fn migrate(config: Option<PathBuf>, args: MigrateArgs) -> Result<(), CliEr
         return Err(CliError::usage("--from and --to are one store"));
     }
     let target = Target::find(config)?;
+    must_be_there(&from, target.cwd())?;
     let options = |url: SecretString| Options {
         url,
         base: target.cwd().to_owned(),
@@ -177,6 +178,19 @@ async fn migrate(config: Option<PathBuf>, args: MigrateArgs) -> Result<(), CliEr
     let summary = closed(source, done).await?;
     let note = "copied; every row was read back and compared. Give storage.url the new store before the gateway starts, and keep the old one until you trust it.";
     report(&held(&summary), args.json, &json!({ "note": note }))
+}
+
+/// Opening a store in a folder makes it: a misspelt source would be an empty one.
+fn must_be_there(from: &SecretString, cwd: &Path) -> Result<(), CliError> {
+    let Some(folder) = from.expose_secret().strip_prefix("sled:") else {
+        return Ok(());
+    };
+    let folder = cwd.join(folder);
+    if folder.join("store").is_dir() {
+        return Ok(());
+    }
+    let folder = folder.display();
+    Err(CliError::failed(format!("there is no store in {folder}")))
 }
 
 fn url(
