@@ -2,7 +2,7 @@
 //!
 //! Index. [`Audit`]: what others hold. `writer`: the one task that writes lines. `outbox`: changes that the store has
 //! told. `event`: a change as a line. `flood`: many failed sign-ins as few lines. `quota`: one line a window. `mirror`:
-//! the store's copy. `notes`: lines that no request waits for.
+//! the store's copy. `resume`: what that knows of the end. `notes`: lines that no request waits for.
 //!
 //! ```text
 //! operations ── commit with event ──▶ outbox ── settle ──┐ waits for the fsync
@@ -19,6 +19,7 @@ mod mirror;
 mod notes;
 mod outbox;
 mod quota;
+mod resume;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,8 @@ const RETIRE_EVERY: Duration = Duration::from_secs(3_600);
 /// How long the end of the process waits for the mirror.
 const FAREWELL: Duration = Duration::from_secs(2);
 const DAY_MS: u64 = 86_400_000;
+/// The line after which events are numbered anew.
+const STORE_CHANGED: &str = "trail.store_changed";
 /// In the data folder.
 const FOLDER: &str = "audit";
 
@@ -124,8 +127,8 @@ impl std::fmt::Debug for Audit {
 }
 
 impl Audit {
-    /// Opens the trail and starts its tasks on `io`. A trail that cannot be opened is tried again every second; until
-    /// then operations are refused and requests go on.
+    /// Opens the trail, compares it with the store as it is now, and starts its tasks on `io`. A trail that cannot be
+    /// opened or compared is tried again every second; until then operations are refused and requests go on.
     pub async fn start(settings: Settings, stores: Stores, io: &Handle) -> Self {
         let state = Arc::new(State::default());
         let (commands, asked) = mpsc::channel(WAITING);
@@ -155,6 +158,10 @@ impl Audit {
         }));
         // Also when it fails it is tried once.
         let _ = is_open.await;
+        let compared = async { audit.0.outbox.lock().await.compare(&audit).await };
+        if let Ok(Err(error)) = tokio::time::timeout(WITHIN, compared).await {
+            tracing::warn!(%error, "the audit trail is compared with the store later");
+        }
         let watching = io.spawn(watch(Arc::downgrade(&audit.0), settings.retention, stopped));
         audit.lock_tasks().push(watching);
         audit
@@ -171,12 +178,17 @@ impl Audit {
     /// May something be changed now?
     ///
     /// # Errors
-    /// `Broken`: its line could not be written.
+    /// `Broken`: its line could not be written, or it is not known yet what of the store was told.
     pub fn ready(&self) -> Result<(), AuditError> {
-        match self.0.state.broken() {
-            Some(why) => Err(AuditError::Broken(why)),
-            None => Ok(()),
-        }
+        let why = self.0.state.broken();
+        let uncompared = || "it is not compared with the store yet".to_owned();
+        let why = why.or_else(|| (!self.0.state.is_compared()).then(uncompared));
+        why.map_or(Ok(()), |why| Err(AuditError::Broken(why)))
+    }
+
+    fn unbroken(&self) -> Result<(), AuditError> {
+        let why = self.0.state.broken();
+        why.map_or(Ok(()), |why| Err(AuditError::Late(why)))
     }
 
     /// Returns when every change that the store has committed is a line on the disk.
@@ -288,6 +300,8 @@ impl Audit {
     }
 
     async fn retire(&self, retention: Duration) {
+        // What the store does not have yet is not deleted.
+        self.0.state.mirrored_within(FAREWELL).await;
         let keep_ms = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
         let _ = self
             .0

@@ -19,6 +19,8 @@ pub(super) struct State {
     told: AtomicU64,
     rows: AtomicU64,
     damaged: AtomicBool,
+    /// The store was compared with what the trail tells of.
+    compared: AtomicBool,
     broken: Mutex<Option<String>>,
 }
 
@@ -30,6 +32,7 @@ impl Default for State {
             told: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             damaged: AtomicBool::new(false),
+            compared: AtomicBool::new(false),
             broken: Mutex::new(Some("it is being opened".into())),
         }
     }
@@ -56,6 +59,14 @@ impl State {
         self.damaged.store(true, SeqCst);
     }
 
+    pub fn compared(&self) {
+        self.compared.store(true, SeqCst);
+    }
+
+    pub fn is_compared(&self) -> bool {
+        self.compared.load(SeqCst)
+    }
+
     pub fn is_damaged(&self) -> bool {
         self.damaged.load(SeqCst)
     }
@@ -80,8 +91,12 @@ impl State {
         self.mirrored.send_replace(seq);
     }
 
+    pub fn last_mirrored(&self) -> u64 {
+        *self.mirrored.borrow()
+    }
+
     pub fn unmirrored(&self) -> u64 {
-        self.seq().saturating_sub(*self.mirrored.borrow())
+        self.seq().saturating_sub(self.last_mirrored())
     }
 
     /// Waits until the store has every line, for at most `within`.

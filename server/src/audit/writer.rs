@@ -21,7 +21,7 @@ use troupe_storage::audit::{Chain, Entry, Found, Trail};
 
 use super::notes::Notes;
 use super::state::State;
-use super::{AuditError, Settings, now_ms};
+use super::{AuditError, STORE_CHANGED, Settings, now_ms, resume};
 
 /// Lines of one write.
 const BATCH: usize = 512;
@@ -200,7 +200,11 @@ impl Writer {
     async fn retry(&mut self) {
         if matches!(self.sink, Sink::Closed) {
             match self.open().await {
-                Ok(found) => self.kept.extend(found),
+                // Before what happened since: a folder begins with the line that says what it continues.
+                Ok(found) => found
+                    .into_iter()
+                    .rev()
+                    .for_each(|line| self.kept.push_front(line)),
                 Err(why) => return self.breaks(&why),
             }
         }
@@ -222,11 +226,7 @@ impl Writer {
     }
 
     async fn open(&mut self) -> Result<Vec<Entry>, String> {
-        let anchor = self.stores.audit.anchor(Arc::clone(&self.node)).await;
-        let anchor = anchor.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the end of the audit trail is not compared with the store's mirror");
-            None
-        });
+        let known = resume::known(&self.stores.audit, &self.node).await;
         let Some(dir) = self.dir.clone() else {
             self.sink = Sink::Memory(Chain::new(Arc::clone(&self.node)));
             return Ok(Vec::new());
@@ -234,14 +234,26 @@ impl Writer {
         let node = Arc::clone(&self.node);
         let opened = blocking(move || {
             let (mut trail, mut found) = Trail::open(&dir, &node)?;
-            found.extend(trail.judge(anchor.as_ref()));
+            match known {
+                Ok(known) => {
+                    let (anchor, told) = known.unzip();
+                    found.extend(trail.judge(anchor.as_ref(), told.flatten()));
+                }
+                // Without a line it cannot be known where it begins.
+                Err(error) if trail.chain().seq() == 0 => return Err(std::io::Error::other(error)),
+                Err(error) => {
+                    tracing::warn!(%error, "the end of the audit trail is not compared with the store's mirror");
+                }
+            }
             Ok((Box::new(trail), found))
         });
         let (trail, found) = opened.await?;
         self.sink = Sink::Files(trail);
         for found in &found {
             match found {
-                Found::Torn { .. } => tracing::warn!("audit trail: {found}"),
+                Found::Torn { .. } | Found::Continued { .. } => {
+                    tracing::warn!("audit trail: {found}")
+                }
                 Found::Damaged { .. } | Found::TailCut { .. } => {
                     self.state.damaged();
                     tracing::error!("audit trail: {found}; see `troupe audit verify`");
@@ -257,6 +269,7 @@ impl Writer {
             Sink::Files(mut trail) => {
                 let entries = entries.to_vec();
                 let appended = blocking(move || {
+                    let entries = untold(trail.chain().told(), &entries);
                     let rows = trail.append(now_ms(), &entries);
                     Ok((trail, rows))
                 });
@@ -270,6 +283,7 @@ impl Writer {
             }
             Sink::Memory(mut chain) => {
                 let mut next = chain.clone();
+                let entries = untold(next.told(), entries);
                 let rows: Vec<AuditRow> = entries.iter().map(|entry| next.seal(entry)).collect();
                 let count = rows.len();
                 let stored = self.stores.audit.append(rows).await;
@@ -296,8 +310,9 @@ impl Writer {
                 return;
             }
         };
+        let mirrored = self.state.last_mirrored();
         let retired = blocking(move || {
-            let rows = trail.retire(now_ms(), keep_days);
+            let rows = trail.retire(now_ms(), keep_days, mirrored);
             Ok((trail, rows))
         });
         let Ok((trail, rows)) = retired.await else {
@@ -311,6 +326,26 @@ impl Writer {
             Err(error) => tracing::error!(%error, "old files of the audit trail stay"),
         }
     }
+}
+
+/// Without the events that lines behind `told` are there for: who gave up waiting for them asks for them again.
+fn untold(mut told: u64, entries: &[Entry]) -> Vec<Entry> {
+    let is_new = |entry: &Entry| {
+        let Some(event) = entry.event else {
+            return true;
+        };
+        let is_new = match entry.action == STORE_CHANGED {
+            true => event != told,
+            false => event > told,
+        };
+        if is_new {
+            told = event;
+        }
+        is_new
+    };
+    let mut entries = entries.to_vec();
+    entries.retain(is_new);
+    entries
 }
 
 /// Files are written on threads that may block.

@@ -142,6 +142,7 @@ fn missing(node: &Arc<str>, anchor: Option<&AuditAnchor>) -> Report {
         lines: 0,
         first: 0,
         last: 0,
+        continued: None,
         tail: Tail::NotJudged,
         broken: anchor.map(|anchor| troupe_storage::audit::Broken {
             at: None,
@@ -182,6 +183,12 @@ fn tell(reports: &[Report], unasked: Option<&str>, as_json: bool) -> Result<(), 
                 report.lines, report.first, report.last
             ))?;
         }
+        if let Some(last) = report.continued.filter(|_| report.broken.is_none()) {
+            let next = last + 1;
+            out::note(format!(
+                "note: node {node} continues at {next} behind the store's copy; earlier files are elsewhere"
+            ));
+        }
         if report.broken.is_none() && report.tail == Tail::NotJudged {
             let why = unasked.unwrap_or("the store mirrors none of it");
             out::note(format!(
@@ -213,6 +220,7 @@ fn to_json(report: &Report) -> serde_json::Value {
         "lines": report.lines,
         "first": report.first,
         "last": report.last,
+        "continued": report.continued,
         "tail_judged": report.tail == Tail::Whole,
         "broken": broken,
     })

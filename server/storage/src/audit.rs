@@ -28,6 +28,10 @@ pub use verify::{Broken, Report, Tail, verify};
 pub const RETIRED: &str = "trail.retired";
 /// The line that says that the store, with its copy of the lines before, came out of a backup.
 pub const RESTORED: &str = "store.restored";
+/// The first line of a folder behind lines of which only the store has a copy.
+pub const CONTINUED: &str = "trail.continued";
+/// What the store's copy has in place of a line that the file does not have any more.
+pub const UNREADABLE: &str = "trail.unreadable";
 /// The line that says what was found wrong at a start.
 pub const DAMAGED: &str = "trail.damaged";
 /// The line that says that an unfinished line was taken off at a start.

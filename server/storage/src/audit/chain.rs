@@ -42,10 +42,11 @@ impl Chain {
         }
     }
 
-    /// Goes on after lines that only the store has.
-    pub(super) fn resume(&mut self, anchor: &AuditAnchor) {
+    /// Goes on after lines that only the store has. `told` is what the last of them tells of, where that is known.
+    pub(super) fn resume(&mut self, anchor: &AuditAnchor, told: Option<u64>) {
         self.seq = anchor.seq;
         self.hash = Arc::clone(&anchor.hash);
+        self.told = told.unwrap_or(self.told);
     }
 
     /// Lines that cannot be read keep their numbers.
@@ -57,11 +58,6 @@ impl Chain {
     #[must_use]
     pub fn told(&self) -> u64 {
         self.told
-    }
-
-    /// The store's outbox is another one.
-    pub fn tell_anew_from(&mut self, event: u64) {
-        self.told = event;
     }
 
     #[must_use]

@@ -1,16 +1,21 @@
 //! Reads a chain on from a number, as it grows: for the store's mirror.
 //!
-//! Invariant: lines come in their order, each once, and none that is not durable yet.
+//! A line that cannot be read, or is not there, does not stop it: the next one that can be has in its number how many are
+//! missing, and for each the store gets a row that says so. `verify` judges the file; this only goes on.
+//!
+//! Invariant: lines come in their order, each number once and without gaps, and none that is not durable yet.
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use troupe_core::audit::AuditRow;
+use serde_json::json;
+use troupe_core::audit::{AuditRow, AuditStatus};
 
-use super::files;
+use super::files::{self, LINE_MAX_BYTES};
 use super::line::Line;
+use super::{GENESIS, UNREADABLE};
 
 /// Where the last reading ended.
 #[derive(Debug)]
@@ -35,10 +40,11 @@ impl Follower {
         self.place = None;
     }
 
-    /// At most `limit` lines with numbers above `after` and up to `durable`.
+    /// At most `limit` lines with numbers above `after` and up to `durable`. With `after` 0 the first may have any
+    /// number: those before it may have been retired.
     ///
     /// # Errors
-    /// A file cannot be read, or a line of it is no line of ours (`InvalidData`).
+    /// A file cannot be read.
     pub fn read(&mut self, after: u64, durable: u64, limit: usize) -> io::Result<Vec<AuditRow>> {
         let files = files::list(&self.dir, &self.node)?;
         let (mut index, mut offset) = match &self.place {
@@ -46,6 +52,7 @@ impl Follower {
             None => (place_of(&files, after)?, 0),
         };
         let mut rows = Vec::new();
+        let mut last = after;
         while let Some((date, path)) = files.get(index) {
             if self.place.as_ref().is_some_and(|(at, _)| at != date) {
                 offset = 0;
@@ -56,22 +63,38 @@ impl Follower {
             let mut reader = BufReader::new(file);
             let mut bytes = Vec::new();
             let mut full = false;
+            // Where lines begin that are not durable yet.
+            let mut ahead = None;
             while files::read_line(&mut reader, &mut bytes)? {
-                let Some(text) = bytes.strip_suffix(b"\n") else {
+                let ends = bytes.last() == Some(&b'\n');
+                if !ends && bytes.len() < LINE_MAX_BYTES {
                     break;
-                };
-                let line = Line::read(text).map_err(|fault| {
-                    let at = format!("{} at byte {offset}: {fault}", path.display());
-                    io::Error::new(io::ErrorKind::InvalidData, at)
-                })?;
-                if line.seq > durable || rows.len() >= limit {
-                    full = true;
-                    break;
+                }
+                let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+                let line = Line::read(text).ok().filter(|line| line.seq > last);
+                match line {
+                    Some(line) if line.seq > durable => _ = ahead.get_or_insert(offset),
+                    Some(line) => {
+                        // Where nothing is known of a line before, nothing is missing.
+                        while last > 0 && last + 1 < line.seq && rows.len() < limit {
+                            last += 1;
+                            rows.push(unreadable(last, &line));
+                        }
+                        if rows.len() >= limit {
+                            full = true;
+                            break;
+                        }
+                        // One that was ahead and stands before this is no line of the chain.
+                        ahead = None;
+                        last = line.seq;
+                        rows.push(line.row(&String::from_utf8_lossy(text)));
+                    }
+                    None => {}
                 }
                 offset += bytes.len() as u64;
-                if line.seq > after {
-                    rows.push(line.row(&String::from_utf8_lossy(text)));
-                }
+            }
+            if let Some(ahead) = ahead {
+                (offset, full) = (ahead, true);
             }
             self.place = Some((date.clone(), offset));
             if full || is_last {
@@ -80,6 +103,22 @@ impl Follower {
             index += 1;
         }
         Ok(rows)
+    }
+}
+
+/// In place of line `seq`, before `next`.
+fn unreadable(seq: u64, next: &Line) -> AuditRow {
+    let line = json!({ "seq": seq, "action": UNREADABLE });
+    AuditRow {
+        node: Arc::clone(&next.node),
+        seq,
+        at_ms: next.at_ms(),
+        actor: "system".into(),
+        action: UNREADABLE.into(),
+        resource: "trail".into(),
+        status: AuditStatus::Failed,
+        hash: GENESIS.into(),
+        line: line.to_string().into(),
     }
 }
 

@@ -204,7 +204,7 @@ fn numbers_that_the_store_has_are_not_given_again() {
     let (files, end) = three_days(dir.path());
     fs::remove_file(&files[2]).unwrap();
     let mut trail = open(dir.path());
-    let found = trail.judge(Some(&end)).unwrap();
+    let found = trail.judge(Some(&end), None).unwrap();
     assert_eq!(found, Found::TailCut { from: 8, to: 10 });
     let row = trail
         .append(NOW_MS, &[found.entry(NOW_MS)])
@@ -217,7 +217,7 @@ fn numbers_that_the_store_has_are_not_given_again() {
         "{broken:?}"
     );
     drop(trail);
-    assert_eq!(open(dir.path()).judge(Some(&anchor(&row))), None);
+    assert_eq!(open(dir.path()).judge(Some(&anchor(&row)), None), None);
 }
 
 #[test]
@@ -225,8 +225,8 @@ fn old_files_are_retired_and_the_rest_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     let (_, end) = three_days(dir.path());
     let mut trail = open(dir.path());
-    assert_eq!(trail.retire(NOW_MS + 2 * DAY_MS, 2).unwrap(), []);
-    let told = trail.retire(NOW_MS + 3 * DAY_MS, 1).unwrap();
+    assert_eq!(trail.retire(NOW_MS + 2 * DAY_MS, 2, end.seq).unwrap(), []);
+    let told = trail.retire(NOW_MS + 3 * DAY_MS, 1, end.seq).unwrap();
     assert_eq!((told.len(), &*told[0].action), (1, RETIRED));
     let report = judged(dir.path(), Some(&end));
     assert_eq!((report.first, report.last, report.broken), (8, 11, None));
@@ -282,4 +282,96 @@ fn a_follower_reads_each_durable_line_once() {
         .append(NOW_MS + 5 * DAY_MS, &entries(2))
         .unwrap();
     assert_eq!(follower.read(10, 12, 9).unwrap().len(), 2);
+}
+
+#[test]
+fn a_follower_passes_over_what_cannot_be_read() {
+    let change = |change: fn(&mut Vec<String>)| {
+        let dir = tempfile::tempdir().unwrap();
+        let (files, _) = three_days(dir.path());
+        let text = fs::read_to_string(&files[1]).unwrap();
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        change(&mut lines);
+        fs::write(&files[1], lines.join("\n") + "\n").unwrap();
+        let mut rows = Vec::new();
+        for limit in [1, 2, 99] {
+            let mut follower = Follower::new(dir.path(), node());
+            let (mut at, mut told) = (2, Vec::new());
+            loop {
+                let rows = follower.read(at, 10, limit).unwrap();
+                let Some(last) = rows.last() else { break };
+                assert!(rows.len() <= limit);
+                at = last.seq;
+                told.extend(rows);
+            }
+            assert!(rows.is_empty() || rows == told, "{limit}");
+            rows = told;
+        }
+        let seqs: Vec<_> = rows.iter().map(|row| row.seq).collect();
+        assert_eq!(seqs, (3..=10).collect::<Vec<_>>(), "each number once");
+        rows.retain(|row| &*row.action == UNREADABLE);
+        rows.into_iter().map(|row| row.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(change(|_| {}), [0; 0]);
+    assert_eq!(change(|l| l[1] = l[1].replace("key:1", "key:9")), [5]);
+    assert_eq!(change(|l| l[0].truncate(20)), [4]);
+    assert_eq!(change(|l| l[3].insert(9, '\n')), [7]);
+    assert_eq!(change(|l| drop(l.drain(1..3))), [5, 6]);
+    assert_eq!(change(|l| l.swap(1, 2)), [5]);
+    assert_eq!(change(|l| l.insert(1, l[0].clone())), [0; 0]);
+    assert_eq!(change(|l| l[1] = "x".repeat(3 << 20)), [5]);
+}
+
+#[test]
+fn a_line_that_claims_a_number_to_come_stops_no_follower() {
+    let dir = tempfile::tempdir().unwrap();
+    let (files, _) = three_days(dir.path());
+    let text = fs::read_to_string(&files[2]).unwrap();
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines[1] = entry("forged").seal("local", 1 << 40, 0, GENESIS).0;
+    fs::write(&files[2], lines.join("\n") + "\n").unwrap();
+    let rows = Follower::new(dir.path(), node()).read(7, 10, 99).unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row.seq, &*row.action)).collect();
+    assert_eq!(
+        told,
+        [(8, "key.updated"), (9, UNREADABLE), (10, "key.updated")]
+    );
+}
+
+#[test]
+fn files_that_the_store_does_not_have_yet_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let (files, _) = three_days(dir.path());
+    let mut trail = open(dir.path());
+    let later = NOW_MS + 30 * DAY_MS;
+    assert_eq!(trail.retire(later, 1, 2).unwrap(), []);
+    let told = trail.retire(later, 1, 6).unwrap();
+    assert!(told[0].line.contains("\"through_seq\":3"), "{told:?}");
+    assert!(!files[0].exists() && files[1].exists());
+    trail.retire(later, 1, 99).unwrap();
+    assert!(!files[1].exists() && judged(dir.path(), None).broken.is_none());
+}
+
+#[test]
+fn a_folder_without_files_continues_what_the_store_has() {
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (_, end) = three_days(old.path());
+    let mut trail = open(new.path());
+    let found = trail.judge(Some(&end), Some(7)).unwrap();
+    assert_eq!(trail.chain().told(), 7);
+    trail.append(NOW_MS, &[found.entry(NOW_MS)]).unwrap();
+    let last = trail.append(NOW_MS, &entries(2)).unwrap().remove(1);
+    let report = judged(new.path(), Some(&anchor(&last)));
+    assert_eq!((report.broken, report.continued), (None, Some(10)));
+    assert_eq!((report.lines, report.first, report.last), (3, 11, 13));
+    // Only as the first line, and only behind the line that it names.
+    let file = day_files(new.path()).remove(0);
+    let text = fs::read_to_string(&file).unwrap();
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.remove(0);
+    fs::write(&file, lines.join("\n") + "\n").unwrap();
+    assert!(judged(new.path(), None).broken.is_some());
+    let forged = found.entry(NOW_MS).seal("local", 12, 0, GENESIS).0;
+    fs::write(&file, forged + "\n").unwrap();
+    assert!(judged(new.path(), None).broken.is_some());
 }

@@ -18,7 +18,7 @@ use troupe_core::audit::{AuditAnchor, AuditRow};
 use super::chain::Chain;
 use super::files::{self, Position};
 use super::line::{Entry, Fault, Line};
-use super::{DAMAGED, REPAIRED, RETIRED};
+use super::{CONTINUED, DAMAGED, REPAIRED, RETIRED};
 use crate::fs::{private_dir, private_file, sync_dir};
 
 /// What an opening met that an operator must hear of.
@@ -30,6 +30,8 @@ pub enum Found {
     Damaged { at: Position, fault: Fault },
     #[error("lines {from} to {to} are in the store and not in the file: its tail was cut")]
     TailCut { from: u64, to: u64 },
+    #[error("there was no file of this trail: it continues at {} behind the store's copy of {seq} lines", .seq + 1)]
+    Continued { seq: u64, hash: Arc<str> },
 }
 
 impl Found {
@@ -39,9 +41,13 @@ impl Found {
         let action = match self {
             Self::Torn { .. } => REPAIRED,
             Self::Damaged { .. } | Self::TailCut { .. } => DAMAGED,
+            Self::Continued { .. } => CONTINUED,
         };
         let mut entry = Entry::new(at_ms, "system", action, "trail");
-        entry.after = Some(json!({ "found": self.to_string() }));
+        entry.after = Some(match self {
+            Self::Continued { seq, hash } => json!({ "after_seq": seq, "after_hash": &**hash }),
+            found => json!({ "found": found.to_string() }),
+        });
         entry
     }
 }
@@ -101,24 +107,26 @@ impl Trail {
     }
 
     /// Compares with the store's anchor. Where the store knows more than the file, the chain goes on behind that, so
-    /// that no number is given twice.
-    pub fn judge(&mut self, anchor: Option<&AuditAnchor>) -> Option<Found> {
+    /// that no number is given twice, and no event of which the store's line says that it was told (`told`).
+    pub fn judge(&mut self, anchor: Option<&AuditAnchor>, told: Option<u64>) -> Option<Found> {
         let anchor = anchor.filter(|anchor| anchor.seq > self.chain.seq())?;
-        let found = Found::TailCut {
-            from: self.chain.seq() + 1,
-            to: anchor.seq,
+        let found = match self.chain.seq() {
+            0 => Found::Continued {
+                seq: anchor.seq,
+                hash: Arc::clone(&anchor.hash),
+            },
+            last => Found::TailCut {
+                from: last + 1,
+                to: anchor.seq,
+            },
         };
-        self.chain.resume(anchor);
+        self.chain.resume(anchor, told);
         Some(found)
     }
 
     #[must_use]
     pub fn chain(&self) -> &Chain {
         &self.chain
-    }
-
-    pub fn chain_mut(&mut self) -> &mut Chain {
-        &mut self.chain
     }
 
     /// Makes lines of entries, in the file of `now_ms`' day, or a later one where the clock went back.
@@ -161,16 +169,22 @@ impl Trail {
         Ok(())
     }
 
-    /// Deletes files that are wholly older than `keep_days`, after a line that says so; returns that line.
+    /// Deletes files that are wholly older than `keep_days`, after a line that says so; returns that line. Files with
+    /// lines above `mirrored`, which the store does not have yet, stay.
     ///
     /// # Errors
     /// The line was not written (then nothing is deleted), or a file could not be deleted.
-    pub fn retire(&mut self, now_ms: u64, keep_days: u64) -> io::Result<Vec<AuditRow>> {
+    pub fn retire(
+        &mut self,
+        now_ms: u64,
+        keep_days: u64,
+        mirrored: u64,
+    ) -> io::Result<Vec<AuditRow>> {
         let mut old = files::list(&self.dir, self.chain.node())?;
         // The last file is never old: it holds the chain's end.
         old.pop();
         old.retain(|(date, _)| files::age_days(date, now_ms) > keep_days);
-        let Some(last) = last_of(&old)? else {
+        let Some(last) = last_mirrored(&mut old, mirrored)? else {
             return Ok(Vec::new());
         };
         let mut entry = Entry::new(now_ms, "system", RETIRED, "trail");
@@ -270,14 +284,17 @@ fn last_readable(
     Ok(last)
 }
 
-fn last_of(old: &[(String, PathBuf)]) -> io::Result<Option<Line>> {
-    for (_, path) in old.iter().rev() {
+/// The last line of `old`, which loses the files behind it: those that end above `mirrored`, or in no line at all.
+fn last_mirrored(old: &mut Vec<(String, PathBuf)>, mirrored: u64) -> io::Result<Option<Line>> {
+    while let Some((_, path)) = old.last() {
         let mut file = File::open(path)?;
         if let Some((start, end)) = files::last_line(&mut file)?
             && let Ok(line) = Line::read(&files::part(&mut file, start, end - 1)?)
+            && line.seq <= mirrored
         {
             return Ok(Some(line));
         }
+        old.pop();
     }
     Ok(None)
 }

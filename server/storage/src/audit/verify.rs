@@ -13,7 +13,7 @@ use troupe_core::audit::AuditAnchor;
 
 use super::files::{Position, scan};
 use super::line::Line;
-use super::{GENESIS, RESTORED, RETIRED};
+use super::{CONTINUED, GENESIS, RESTORED, RETIRED};
 
 /// Where a chain does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct Report {
     /// Number of the first line that is kept; 0 when there is none.
     pub first: u64,
     pub last: u64,
+    /// The last line before these files, when they continue one of which the store has the copy; others are elsewhere.
+    pub continued: Option<u64>,
     pub tail: Tail,
     pub broken: Option<Broken>,
 }
@@ -77,6 +79,8 @@ struct Judge<'a> {
     retired: Vec<(u64, String)>,
     /// Number of the first line that says that the store was restored.
     restored: Option<u64>,
+    /// What the first line says that it continues, when that is what it is for.
+    continued: Option<u64>,
     broken: Option<Broken>,
     /// Numbers that were missing at the break: are they behind it?
     missing: Option<(u64, u64)>,
@@ -121,6 +125,7 @@ impl Judge<'_> {
             }
         } else {
             self.head = Some((at.clone(), seq, Arc::clone(&line.prev)));
+            self.continued = continues(&line);
         }
         if let Some(anchor) = self.anchor
             && anchor.seq == seq
@@ -176,7 +181,9 @@ impl Judge<'_> {
         let retired = |(through, hash): &(u64, String)| {
             *through >= *seq || (*through + 1 == *seq && **hash == **prev)
         };
-        (*seq == 1 && &**prev == GENESIS) || self.retired.iter().any(retired)
+        (*seq == 1 && &**prev == GENESIS)
+            || self.continued.is_some()
+            || self.retired.iter().any(retired)
     }
 
     fn end(mut self, node: &Arc<str>) -> Report {
@@ -232,6 +239,7 @@ impl Judge<'_> {
             lines: self.lines,
             first: self.head.as_ref().map_or(0, |(_, seq, _)| *seq),
             last,
+            continued: self.continued,
             tail: if self.anchor.is_some() {
                 Tail::Whole
             } else {
@@ -240,6 +248,15 @@ impl Judge<'_> {
             broken: self.broken,
         }
     }
+}
+
+/// The number after which a line that begins a folder goes on, when it follows on what it says.
+fn continues(line: &Line) -> Option<u64> {
+    let after = line.after.as_ref().filter(|_| &*line.action == CONTINUED)?;
+    let (seq, hash) = (after.get("after_seq")?, after.get("after_hash")?);
+    let seq = seq.as_u64()?;
+    let follows = seq.checked_add(1) == Some(line.seq) && hash.as_str()? == &*line.prev;
+    follows.then_some(seq)
 }
 
 fn numbers(from: u64, to: u64) -> String {
