@@ -12,6 +12,7 @@
 //! cut is seen whole.
 
 mod blobs;
+mod named;
 mod shapes;
 mod text;
 
@@ -119,6 +120,7 @@ impl Redactor {
             });
         };
         shapes::find(bytes, |start, end, name| mark(start, end, Label::Secret(name)));
+        named::find(bytes, |start, end| mark(start, end, Label::Secret("secret")));
         for pattern in &self.own {
             for found in pattern.find_iter(bytes).filter(|found| !found.is_empty()) {
                 mark(found.start(), found.end(), Label::Secret("pattern"));
