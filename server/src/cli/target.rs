@@ -104,7 +104,9 @@ impl Target {
                 if let Some(audit) = audit.clone() {
                     ops = ops.audited_by(audit);
                 }
+                let when_unknown = operation.when_unknown();
                 let outcome = ops.carry_out(operation).await;
+                let outcome = outcome.map_err(|error| error.advised(when_unknown));
                 drop(ops);
                 if let Some(audit) = audit {
                     audit.close().await;

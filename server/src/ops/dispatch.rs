@@ -75,12 +75,8 @@ async fn run<O: Operation>(ops: &Operations, input: Value) -> Result<Value, OpEr
         ))
     })?;
     let when_unknown = operation.when_unknown();
-    let outcome = ops.carry_out(operation).await.map_err(|mut error| {
-        if let Some(advice) = when_unknown.filter(|_| error.code == ErrorCode::Unknown) {
-            error.message = format!("{}; {advice}", error.message);
-        }
-        error
-    })?;
+    let outcome = ops.carry_out(operation).await;
+    let outcome = outcome.map_err(|error| error.advised(when_unknown))?;
     serde_json::to_value(outcome)
         .map_err(|error| OpError::new(ErrorCode::Internal, error.to_string()))
 }

@@ -55,6 +55,15 @@ impl OpError {
         Self::new(ErrorCode::Invalid, message)
     }
 
+    /// With what [`Operation::when_unknown`](super::Operation::when_unknown) says, where it is about that.
+    #[must_use]
+    pub fn advised(mut self, when_unknown: Option<String>) -> Self {
+        if let Some(advice) = when_unknown.filter(|_| self.code == ErrorCode::Unknown) {
+            self.message = format!("{}; {advice}", self.message);
+        }
+        self
+    }
+
     /// The exit code of a command that ends with it (CONTRACT §2).
     #[must_use]
     pub fn exit(&self) -> u8 {
