@@ -181,3 +181,19 @@ async fn many_are_counted_and_not_named() {
         assert_eq!(row["passed_over_more"], count - 1 - 32);
     }
 }
+
+#[tokio::test]
+async fn a_model_of_a_megabyte_makes_no_row_of_a_megabyte() {
+    let pool = Pool::serving(&accounts(&[api("a", "")]));
+    let model = "m".repeat(1 << 20);
+    let body =
+        json!({"model": model, "max_tokens": 8, "messages": [{"role": "user", "content": "hi"}]});
+    let answer = pool.ask("any", body.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let row = row(&pool, &answer);
+    let kept = row["model"].as_str().expect("a model");
+    assert!(kept.len() <= 256 && kept.ends_with('…'), "{}", kept.len());
+    assert!(row.to_string().len() < 8 << 10, "{}", row.to_string().len());
+    let asked = pool.entries().pop().expect("a request");
+    assert!(asked.body.len() > 1 << 20, "the request goes on unchanged");
+}
