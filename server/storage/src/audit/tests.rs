@@ -353,6 +353,19 @@ fn files_that_the_store_does_not_have_yet_stay() {
 }
 
 #[test]
+fn a_young_file_under_an_old_name_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (files, _) = three_days(dir.path());
+    let name = files[1].file_name().unwrap().to_str().unwrap();
+    let (node, _) = name.split_at(name.len() - "2026-01-01.jsonl".len());
+    let renamed = dir.path().join(format!("{node}2001-01-01.jsonl"));
+    fs::rename(&files[1], &renamed).unwrap();
+    let mut trail = open(dir.path());
+    assert_eq!(trail.retire(NOW_MS + 3 * DAY_MS, 9, 99).unwrap(), []);
+    assert!(renamed.exists() && files[0].exists());
+}
+
+#[test]
 fn a_folder_without_files_continues_what_the_store_has() {
     let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (_, end) = three_days(old.path());

@@ -183,8 +183,12 @@ impl Trail {
         let mut old = files::list(&self.dir, self.chain.node())?;
         // The last file is never old: it holds the chain's end.
         old.pop();
-        old.retain(|(date, _)| files::age_days(date, now_ms) > keep_days);
-        let Some(last) = last_mirrored(&mut old, mirrored)? else {
+        // A name may be another's by mistake: what the file's last line says has to agree.
+        let is_old = |date: &str| files::age_days(date, now_ms) > keep_days;
+        old.retain(|(date, _)| is_old(date));
+        let may_go =
+            |line: &Line| line.seq <= mirrored && line.timestamp.get(..10).is_some_and(is_old);
+        let Some(last) = last_to_go(&mut old, may_go)? else {
             return Ok(Vec::new());
         };
         let mut entry = Entry::new(now_ms, "system", RETIRED, "trail");
@@ -284,17 +288,29 @@ fn last_readable(
     Ok(last)
 }
 
-/// The last line of `old`, which loses the files behind it: those that end above `mirrored`, or in no line at all.
-fn last_mirrored(old: &mut Vec<(String, PathBuf)>, mirrored: u64) -> io::Result<Option<Line>> {
-    while let Some((_, path)) = old.last() {
-        let mut file = File::open(path)?;
-        if let Some((start, end)) = files::last_line(&mut file)?
-            && let Ok(line) = Line::read(&files::part(&mut file, start, end - 1)?)
-            && line.seq <= mirrored
-        {
-            return Ok(Some(line));
+/// The last line of `old`, of which only those are left that may go: the first ones, up to one that may not.
+fn last_to_go(
+    old: &mut Vec<(String, PathBuf)>,
+    may_go: impl Fn(&Line) -> bool,
+) -> io::Result<Option<Line>> {
+    let (mut going, mut last) = (0, None);
+    for (place, (_, path)) in old.iter().enumerate() {
+        // One that ends in no line goes with those behind it.
+        let Some(line) = end_of(path)? else { continue };
+        if !may_go(&line) {
+            break;
         }
-        old.pop();
+        (going, last) = (place + 1, Some(line));
     }
-    Ok(None)
+    old.truncate(going);
+    Ok(last)
+}
+
+fn end_of(path: &Path) -> io::Result<Option<Line>> {
+    let mut file = File::open(path)?;
+    let Some((start, end)) = files::last_line(&mut file)? else {
+        return Ok(None);
+    };
+    let line = Line::read(&files::part(&mut file, start, end - 1)?);
+    Ok(line.ok())
 }

@@ -154,7 +154,7 @@ async fn put_key(stores: &Stores, nth: u64) {
 
 fn request(size: Size, nth: u64) -> RequestRecord {
     let account = format!("account {}", nth % size.accounts);
-    let fails = nth % 50 == 0;
+    let fails = nth.is_multiple_of(50);
     RequestRecord {
         key: Some(KeyId::declared(&format!("key {}", nth % size.keys))),
         account: Some(AccountId::declared(&account)),
