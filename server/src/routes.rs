@@ -191,7 +191,13 @@ fn known(
     plan: &Plan,
 ) -> Result<(), Problem> {
     exchange.is_of(key);
-    let captured = Capture::begin(&exchange.worker, plan, &exchange.record, key, request.headers());
+    let captured = Capture::begin(
+        &exchange.worker,
+        plan,
+        &exchange.record,
+        key,
+        request.headers(),
+    );
     exchange.capture(captured);
     address::check(request, key, plan)
 }

@@ -1,6 +1,5 @@
 //! `troupe import` and `troupe account batch`: what comes along, what is told, and that both may be repeated.
 
-
 use std::time::Duration;
 
 use serde_json::{Value, json};

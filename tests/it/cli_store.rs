@@ -173,6 +173,9 @@ fn a_copy_that_was_killed_serves_nobody_and_is_gone_on_with() {
         );
     }
     assert!(!place.path().join("file").exists());
+    let mut made = place.command("key create other --quiet");
+    made.env("TROUPE_STORAGE__URL", "sled:other");
+    assert_eq!(place.finish(made, "").code, 0);
     let other = place
         .run(&format!("store migrate --from sled:other --to {url}"))
         .error(1);

@@ -25,8 +25,16 @@ pub fn judged(plan: &Plan, threads: u32, results: &Results) -> String {
     };
     let rows = [
         ("JSON, × nginx", 2.0, ratio(Metric::JsonUs)),
-        ("JSON with the pool, × one account", 1.15, between(POOL, TROUPE)),
-        ("JSON with all limits, × none", 1.15, between(LIMITS, TROUPE)),
+        (
+            "JSON with the pool, × one account",
+            1.15,
+            between(POOL, TROUPE),
+        ),
+        (
+            "JSON with all limits, × none",
+            1.15,
+            between(LIMITS, TROUPE),
+        ),
         (
             "JSON with all limits, × nginx",
             2.0,

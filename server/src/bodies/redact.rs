@@ -66,9 +66,8 @@ impl Redactor {
     /// # Errors
     /// Which pattern is wrong (from 0) and why, without quoting it.
     pub fn new(patterns: &[String]) -> Result<Self, (usize, String)> {
-        let compile = |(nth, pattern): (usize, &String)| {
-            compiled(pattern).map_err(|why| (nth, why))
-        };
+        let compile =
+            |(nth, pattern): (usize, &String)| compiled(pattern).map_err(|why| (nth, why));
         let own: Result<_, _> = patterns.iter().enumerate().map(compile).collect();
         Ok(Self { own: own? })
     }
@@ -119,8 +118,12 @@ impl Redactor {
                 marks.push(Mark { start, end, label });
             });
         };
-        shapes::find(bytes, |start, end, name| mark(start, end, Label::Secret(name)));
-        named::find(bytes, |start, end| mark(start, end, Label::Secret("secret")));
+        shapes::find(bytes, |start, end, name| {
+            mark(start, end, Label::Secret(name))
+        });
+        named::find(bytes, |start, end| {
+            mark(start, end, Label::Secret("secret"))
+        });
         for pattern in &self.own {
             for found in pattern.find_iter(bytes).filter(|found| !found.is_empty()) {
                 mark(found.start(), found.end(), Label::Secret("pattern"));

@@ -62,7 +62,10 @@ impl Taken {
     #[must_use]
     pub fn clean(&self) -> Kept {
         let text = |text: &str| {
-            let cleaned = self.settings.redactor.clean(text.as_bytes(), usize::MAX, false);
+            let cleaned = self
+                .settings
+                .redactor
+                .clean(text.as_bytes(), usize::MAX, false);
             String::from_utf8_lossy(&cleaned.bytes).into_owned()
         };
         let headers = self.request_headers.iter();
@@ -70,7 +73,9 @@ impl Taken {
             why: self.why,
             request: self.request.as_ref().map(|part| self.cleaned(part)),
             response: self.response.as_ref().map(|part| self.cleaned(part)),
-            request_headers: headers.map(|(name, value)| (name.clone(), text(value))).collect(),
+            request_headers: headers
+                .map(|(name, value)| (name.clone(), text(value)))
+                .collect(),
         }
     }
 

@@ -11,8 +11,8 @@ use super::table::{facts, moment};
 use super::target::run as carry_out;
 use super::{key_limits, key_show, out, secret};
 use crate::ops::keys::{
-    CaptureKey, CreateKey, DisableKey, EnableKey, KeyWithSecret, ListKeys, RevokeKey, RotateKey, ShowKey,
-    ShownKey, UpdateKey,
+    CaptureKey, CreateKey, DisableKey, EnableKey, KeyWithSecret, ListKeys, RevokeKey, RotateKey,
+    ShowKey, ShownKey, UpdateKey,
 };
 
 pub(super) async fn run(config: Option<PathBuf>, command: KeyCommand) -> Result<(), CliError> {

@@ -45,10 +45,10 @@ use troupe_storage::archive::Archive;
 use troupe_storage::crypt::{KeyHasher, Vault};
 
 use self::accounts::Logins;
-use self::store::Backups;
 pub use self::declared::Declared;
 pub use self::error::{ErrorCode, OpError};
 pub use self::prober::UpstreamProber;
+use self::store::Backups;
 use crate::audit::Audit;
 use crate::bodies::BodyQueue;
 use crate::config::Config;

@@ -103,7 +103,8 @@ impl Capture {
         let needed = self.copied.len() + piece.len();
         if needed > self.copied.capacity() {
             let most = self.settings.capture_bytes();
-            let larger = (2 * self.copied.capacity()).clamp(needed.max(FIRST_BYTES.min(most)), most);
+            let larger =
+                (2 * self.copied.capacity()).clamp(needed.max(FIRST_BYTES.min(most)), most);
             let more = larger - self.copied.capacity();
             if !self.held.grow(more) {
                 return self.lose();
@@ -150,7 +151,8 @@ impl Capture {
 
 /// Headers that say what a request is and never who asks.
 fn is_allowed(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "content-type" | "user-agent") || name.as_str().starts_with("anthropic-")
+    matches!(name.as_str(), "content-type" | "user-agent")
+        || name.as_str().starts_with("anthropic-")
 }
 
 fn allowed(headers: &HeaderMap) -> Vec<(String, String)> {

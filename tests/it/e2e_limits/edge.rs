@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinSet;
 
@@ -52,10 +53,11 @@ fn body(key: &str) -> String {
 /// Requests of a key that the upstream has seen before and after the edge, by the clock that windows are cut by.
 fn seen(pool: &Pool, key: &str, edge_ms: u64) -> (usize, usize) {
     let text = format!("for {key}");
+    let edge = SystemTime::UNIX_EPOCH + Duration::from_millis(edge_ms);
     let (mut before, mut after) = (0, 0);
     pool.mock.journal().each(|entry| {
         if String::from_utf8_lossy(&entry.body).contains(&text) {
-            match entry.started_at_ms < edge_ms {
+            match entry.started_wall < edge {
                 true => before += 1,
                 false => after += 1,
             }

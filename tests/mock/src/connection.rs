@@ -7,7 +7,7 @@ mod body;
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
@@ -74,7 +74,7 @@ async fn exchange(
     let Some(head) = reader.head(stream).await? else {
         return Ok(Next::Close);
     };
-    let started = (Instant::now(), state.journal.now_ms());
+    let started = (Instant::now(), SystemTime::now(), state.journal.now_ms());
     let path = head.target.split('?').next().unwrap_or_default();
     if let Some(scenario) = select::scripted(state, &head.method, path, true) {
         let serial = state.next_serial();
@@ -114,7 +114,7 @@ async fn exchange(
     deliver(stream, &head, reply, exchange).await
 }
 
-fn entry(head: &Head, body: Bytes, connection: u64, started: (Instant, u64)) -> Entry {
+fn entry(head: &Head, body: Bytes, connection: u64, started: (Instant, SystemTime, u64)) -> Entry {
     let mut entry = Entry {
         id: 0,
         connection,
@@ -123,7 +123,8 @@ fn entry(head: &Head, body: Bytes, connection: u64, started: (Instant, u64)) -> 
         headers: head.headers.clone(),
         body,
         started_at: started.0,
-        started_at_ms: started.1,
+        started_wall: started.1,
+        started_at_ms: started.2,
         status: None,
         scenario: None,
         events_sent: 0,

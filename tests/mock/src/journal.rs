@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -31,6 +31,8 @@ pub struct Entry {
     /// The body, without its framing.
     pub body: Bytes,
     pub started_at: Instant,
+    /// By the wall clock, for what is cut by it.
+    pub started_wall: SystemTime,
     pub started_at_ms: u64,
     /// Status that was sent; `None` before the head is.
     pub status: Option<u16>,

@@ -66,13 +66,25 @@ impl<'a> Text<'a> {
     }
 
     /// Where `start..end` came from, piece by piece.
-    pub(super) fn origin(&self, mut start: usize, mut end: usize, mut tell: impl FnMut(usize, usize)) {
+    pub(super) fn origin(
+        &self,
+        mut start: usize,
+        mut end: usize,
+        mut tell: impl FnMut(usize, usize),
+    ) {
         for level in self.levels.iter().rev() {
             let place = |at: usize| level.get(at).or(level.last()).map_or(0, |&at| at as usize);
             (start, end) = (place(start), place(end));
         }
-        let first = self.parts.partition_point(|part| part.here + part.length <= start);
-        for part in self.parts.iter().skip(first).take_while(|part| part.here < end) {
+        let first = self
+            .parts
+            .partition_point(|part| part.here + part.length <= start);
+        for part in self
+            .parts
+            .iter()
+            .skip(first)
+            .take_while(|part| part.here < end)
+        {
             let (from, to) = (start.max(part.here), end.min(part.here + part.length));
             if from < to {
                 tell(part.raw + from - part.here, part.raw + to - part.here);
@@ -97,9 +109,14 @@ fn escaped(from: &[u8]) -> (u8, usize) {
 
 /// Those beyond ASCII are in no secret: any byte beyond ASCII stands for them.
 fn unicode(from: &[u8]) -> (u8, usize) {
-    let digits = from.get(2..6).and_then(|digits| std::str::from_utf8(digits).ok());
+    let digits = from
+        .get(2..6)
+        .and_then(|digits| std::str::from_utf8(digits).ok());
     match digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
-        Some(code) => (u8::try_from(code).ok().filter(u8::is_ascii).unwrap_or(0xff), 6),
+        Some(code) => (
+            u8::try_from(code).ok().filter(u8::is_ascii).unwrap_or(0xff),
+            6,
+        ),
         None => (b'\\', 1),
     }
 }

@@ -28,7 +28,8 @@ impl Operation for CaptureKey {
     async fn run(self, ops: &Operations) -> Result<KeyInfo, OpError> {
         let for_ms = self.for_time.as_deref().map(duration_ms).transpose()?;
         if for_ms.is_some() && !ops.plan().log {
-            let message = "the log keeps nothing while request_log.enabled is false; switch it on first";
+            let message =
+                "the log keeps nothing while request_log.enabled is false; switch it on first";
             return Err(OpError::invalid(message));
         }
         let told_as = |id, name| EventKind::KeyUpdated { id, name };

@@ -39,9 +39,9 @@ pub use self::show::{ShowKey, ShownKey};
 pub use self::switch::{DisableKey, EnableKey};
 pub use self::update::UpdateKey;
 pub use self::upgrade::upgrade;
+use super::audit::{told_change, told_key};
 pub use super::fields::Endpoints;
 pub use super::limits::Limits;
-use super::audit::{told_change, told_key};
 use super::{ErrorCode, OpError, Operations, now_ms};
 
 /// How often a change is tried on a row that another writer changes meanwhile.

@@ -103,10 +103,18 @@ impl Operations {
         let plan = self.plan();
         let policy = match plan.bodies.policy {
             _ if !plan.log => "request_log.enabled is false",
-            Policy::Off => "request_log.bodies is off; `troupe key capture NAME --for 1h` keeps those of one key",
-            Policy::Errors => "request_log.bodies is errors, and keeps those of requests that did not go well",
-            Policy::Sampled(_) => "request_log.bodies is sampled, and keeps those of request_log.sample of all requests",
-            Policy::All => "request_log.bodies is all now; they were dropped after request_log.bodies_retention, there was no room (see troupe_log_bodies_dropped_total), or the policy was another then",
+            Policy::Off => {
+                "request_log.bodies is off; `troupe key capture NAME --for 1h` keeps those of one key"
+            }
+            Policy::Errors => {
+                "request_log.bodies is errors, and keeps those of requests that did not go well"
+            }
+            Policy::Sampled(_) => {
+                "request_log.bodies is sampled, and keeps those of request_log.sample of all requests"
+            }
+            Policy::All => {
+                "request_log.bodies is all now; they were dropped after request_log.bodies_retention, there was no room (see troupe_log_bodies_dropped_total), or the policy was another then"
+            }
         };
         match has_row {
             true => format!("no bodies of {id} are kept: {policy}"),
