@@ -27,7 +27,16 @@ pub(super) async fn follow(
                 (None, changes)
             }
         };
+        // What changed since it was read, and before it was watched, no event tells.
+        let mut is_read = false;
         loop {
+            let change = async {
+                if std::mem::replace(&mut is_read, true) {
+                    changes.recv().await
+                } else {
+                    Some(())
+                }
+            };
             tokio::select! {
                 () = signals.recv() => return drain::drain(&app.gateway, http, settings, signals).await,
                 () = app.gateway.directory.tree().lost() => {
@@ -35,7 +44,7 @@ pub(super) async fn follow(
                     drain::drain(&app.gateway, http, settings, signals).await;
                     return false;
                 }
-                Some(()) = changes.recv() => {}
+                Some(()) = change => {}
             }
             if let Some(new_inputs) = apply(app, sources).await
                 && new_inputs != inputs
