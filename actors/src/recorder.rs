@@ -147,7 +147,8 @@ impl RecorderEffects {
         };
         let found: Result<_, StoreError> = self.usage.query(query).await;
         let rows = found.unwrap_or_else(|error| {
-            tracing::warn!(%error, "models that were used before are not known");
+            // They are told apart again once an upstream has answered for them.
+            tracing::debug!(%error, "models that were used before are not known");
             Vec::new()
         });
         rows.into_iter().filter_map(|row| row.key.model).collect()

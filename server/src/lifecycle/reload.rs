@@ -1,6 +1,9 @@
 //! The running process follows its configuration until a signal ends it.
 
+use std::path::PathBuf;
+
 use actix_web::dev::ServerHandle;
+use tokio::sync::mpsc::Receiver;
 
 use super::drain::{self, Signals};
 use super::told;
@@ -8,35 +11,31 @@ use crate::app::App;
 use crate::config::server::Drain;
 use crate::config::{Loaded, Sources, load, watch};
 
+/// What tells of changes of these files. When it cannot be made, the configuration stays as it is.
+pub(super) fn watching(inputs: &[PathBuf]) -> (Option<watch::Watcher>, Receiver<()>) {
+    match watch::watch(inputs.to_owned()) {
+        Ok((watcher, changes)) => (Some(watcher), changes),
+        Err(error) => {
+            tracing::error!(%error, "the configuration is not watched");
+            (None, tokio::sync::mpsc::channel(1).1)
+        }
+    }
+}
+
 /// Applies changes as they come; at a signal drains and returns whether that was clean.
 pub(super) async fn follow(
     app: &App,
     sources: &Sources,
     loaded: &Loaded,
+    first: (Option<watch::Watcher>, Receiver<()>),
     mut signals: Signals,
     http: ServerHandle,
     settings: &Drain,
 ) -> bool {
     let mut inputs = loaded.inputs.clone();
+    let (mut _watcher, mut changes) = first;
     loop {
-        let (watcher, mut changes) = match watch::watch(inputs.clone()) {
-            Ok((watcher, changes)) => (Some(watcher), changes),
-            Err(error) => {
-                tracing::error!(%error, "the configuration is not watched");
-                let (_closed, changes) = tokio::sync::mpsc::channel(1);
-                (None, changes)
-            }
-        };
-        // What changed since it was read, and before it was watched, no event tells.
-        let mut is_read = false;
         loop {
-            let change = async {
-                if std::mem::replace(&mut is_read, true) {
-                    changes.recv().await
-                } else {
-                    Some(())
-                }
-            };
             tokio::select! {
                 () = signals.recv() => return drain::drain(&app.gateway, http, settings, signals).await,
                 () = app.gateway.directory.tree().lost() => {
@@ -44,7 +43,7 @@ pub(super) async fn follow(
                     drain::drain(&app.gateway, http, settings, signals).await;
                     return false;
                 }
-                Some(()) = change => {}
+                Some(()) = changes.recv() => {}
             }
             if let Some(new_inputs) = apply(app, sources).await
                 && new_inputs != inputs
@@ -53,12 +52,12 @@ pub(super) async fn follow(
                 break;
             }
         }
-        drop(watcher);
+        (_watcher, changes) = watching(&inputs);
     }
 }
 
 /// Loads and takes over; the old configuration stays when anything is wrong. Returns the files to watch.
-async fn apply(app: &App, sources: &Sources) -> Option<Vec<std::path::PathBuf>> {
+async fn apply(app: &App, sources: &Sources) -> Option<Vec<PathBuf>> {
     let before = app.reloader.current();
     let applied =
         load(sources).and_then(|loaded| Ok((app.reloader.apply(loaded.config)?, loaded.inputs)));

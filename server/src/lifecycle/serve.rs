@@ -162,9 +162,12 @@ async fn live(
     let member = app.gateway.members.this();
     tracing::info!(node = %member.node, boot.epoch = member.boot_epoch, %address, "ready");
     super::told::started(&app.gateway.audit, &address.to_string()).await;
+    // Before anybody hears that it is ready: who changes the file then is heard.
+    let watching = reload::watching(&loaded.inputs);
     app.gateway.set_phase(Phase::Ready);
     announce(&app, &format!("http://{address}"));
-    let clean = reload::follow(&app, &sources, loaded, signals, http, &config.server.drain).await;
+    let drain = &config.server.drain;
+    let clean = reload::follow(&app, &sources, loaded, watching, signals, http, drain).await;
     upkeep.abort();
     let _ = stop_control.send(());
     if let Some(control) = control {
