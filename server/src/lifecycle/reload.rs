@@ -9,10 +9,19 @@ use super::drain::{self, Signals};
 use super::told;
 use crate::app::App;
 use crate::config::server::Drain;
-use crate::config::{Loaded, Sources, load, watch};
+use crate::config::{Sources, load, watch};
+
+/// The files that are watched, and what tells of their changes.
+pub(super) struct Watching(Vec<PathBuf>, (Option<watch::Watcher>, Receiver<()>));
+
+impl Watching {
+    pub(super) fn start(inputs: &[PathBuf]) -> Self {
+        Self(inputs.to_owned(), watching(inputs))
+    }
+}
 
 /// What tells of changes of these files. When it cannot be made, the configuration stays as it is.
-pub(super) fn watching(inputs: &[PathBuf]) -> (Option<watch::Watcher>, Receiver<()>) {
+fn watching(inputs: &[PathBuf]) -> (Option<watch::Watcher>, Receiver<()>) {
     match watch::watch(inputs.to_owned()) {
         Ok((watcher, changes)) => (Some(watcher), changes),
         Err(error) => {
@@ -26,14 +35,12 @@ pub(super) fn watching(inputs: &[PathBuf]) -> (Option<watch::Watcher>, Receiver<
 pub(super) async fn follow(
     app: &App,
     sources: &Sources,
-    loaded: &Loaded,
-    first: (Option<watch::Watcher>, Receiver<()>),
+    first: Watching,
     mut signals: Signals,
     http: ServerHandle,
     settings: &Drain,
 ) -> bool {
-    let mut inputs = loaded.inputs.clone();
-    let (mut _watcher, mut changes) = first;
+    let (mut inputs, (mut _watcher, mut changes)) = (first.0, first.1);
     loop {
         loop {
             tokio::select! {

@@ -163,11 +163,11 @@ async fn live(
     tracing::info!(node = %member.node, boot.epoch = member.boot_epoch, %address, "ready");
     super::told::started(&app.gateway.audit, &address.to_string()).await;
     // Before anybody hears that it is ready: who changes the file then is heard.
-    let watching = reload::watching(&loaded.inputs);
+    let watching = reload::Watching::start(&loaded.inputs);
     app.gateway.set_phase(Phase::Ready);
     announce(&app, &format!("http://{address}"));
     let drain = &config.server.drain;
-    let clean = reload::follow(&app, &sources, loaded, watching, signals, http, drain).await;
+    let clean = reload::follow(&app, &sources, watching, signals, http, drain).await;
     upkeep.abort();
     let _ = stop_control.send(());
     if let Some(control) = control {
